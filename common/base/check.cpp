@@ -1,0 +1,13 @@
+#include "common/base/check.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace chorus::detail {
+
+void check_failed(const char* condition, const char* message, const char* file, int line) noexcept {
+  std::fprintf(stderr, "chorus: internal error: %s (%s) at %s:%d\n", message, condition, file, line);
+  std::abort();
+}
+
+}  // namespace chorus::detail

@@ -1,7 +1,7 @@
 // The compact identity statement: what the enrolment authority says of a device, apart from X.509, so that other
 // devices can check it at little cost (design: secure aggregation, roster).
 //
-// Canonical encoding, 176 bytes: "CHOR" 'I' 'D' version(u8 = 1) 0 | id[16] | key[32] | authority_key[32]
+// Canonical encoding, 168 bytes: "CHOR" 'I' 'D' version(u8 = 1) 0 | id[16] | key[32] | authority_key[32]
 //   | enrolled_at i64 | expires_at i64 (seconds since 1970, UTC) | signature[64] over all before it, with the
 //   label "CHORUS/1/identity".
 #pragma once

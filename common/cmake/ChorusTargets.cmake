@@ -9,6 +9,16 @@ set(CMAKE_CXX_VISIBILITY_PRESET hidden)
 set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# A compiler cache, where there is one. `dev` sets its options (CCACHE_BASEDIR, CCACHE_SLOPPINESS); without them the
+# cache works too, it only passes the units with a precompiled header by.
+if(NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(CHORUS_CCACHE ccache DOC "Compiler cache; set it empty to do without")
+  if(CHORUS_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CHORUS_CCACHE})
+    set(CMAKE_C_COMPILER_LAUNCHER ${CHORUS_CCACHE})
+  endif()
+endif()
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
@@ -48,10 +58,29 @@ endif()
 
 set(CHORUS_VERSION_TEXT ${PROJECT_VERSION})
 
-# chorus_library(NAME [FOLDER folder] DEPS targets... [PRIVATE_DEPS targets...])
-# A static library of the sources that lie directly in the folder (default: NAME without "chorus_").
+# Precompiled headers pay for GoogleTest and Eigen alone: forty tests compile in 1.9 s instead of 4.8 s. Only GCC
+# gets them: clang (lint, fuzzing) reads the same sources without, so a missing include is found there.
+# -fpch-preprocess lets the compiler cache see through them.
+set(CHORUS_PCH OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
+  set(CHORUS_PCH ON)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
+endif()
+
+# Tests: quick to compile rather than quick to run.
+add_library(chorus_test_flags INTERFACE)
+target_compile_options(chorus_test_flags INTERFACE $<$<CONFIG:Release>:-O1 -g1>)
+target_link_libraries(chorus_test_flags INTERFACE chorus_flags)
+
+# Everything that the tests need, and the part of it that opens no socket and starts no process.
+add_custom_target(chorus_tests)
+add_custom_target(chorus_pure_tests)
+
+# chorus_library(NAME FOLDER folder [EXTRA_FOLDERS folders...] DEPS targets... [PRIVATE_DEPS targets...]
+#                [PRECOMPILE headers...])
+# A static library of the sources that lie directly in the folders; an interface library while there is no .cpp.
 function(chorus_library name)
-  cmake_parse_arguments(ARG "" "FOLDER" "DEPS;PRIVATE_DEPS;EXTRA_FOLDERS" ${ARGN})
+  cmake_parse_arguments(ARG "" "FOLDER" "DEPS;PRIVATE_DEPS;EXTRA_FOLDERS;PRECOMPILE" ${ARGN})
   set(sources)
   foreach(folder ${ARG_FOLDER} ${ARG_EXTRA_FOLDERS})
     file(GLOB found CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*.cpp ${PROJECT_SOURCE_DIR}/${folder}/*.hpp)
@@ -63,6 +92,9 @@ function(chorus_library name)
     add_library(${name} STATIC ${sources})
     target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE chorus_flags ${ARG_PRIVATE_DEPS})
     target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+    if(CHORUS_PCH AND ARG_PRECOMPILE)
+      target_precompile_headers(${name} PRIVATE ${ARG_PRECOMPILE})
+    endif()
   else()
     add_library(${name} INTERFACE ${sources})
     target_link_libraries(${name} INTERFACE ${ARG_DEPS} ${ARG_PRIVATE_DEPS})
@@ -81,11 +113,14 @@ function(chorus_executable name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   target_compile_definitions(${name} PRIVATE CHORUS_VERSION="${CHORUS_VERSION_TEXT}")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} chorus_flags)
+  add_dependencies(chorus_tests ${name})
 endfunction()
 
-# chorus_test(FOLDER folder-under-tests DEPS targets... [DATA]): one executable a folder, test_<folder with _>.
+# chorus_test(folder [IO] DEPS targets... [TIMEOUT seconds]): one executable a folder under tests/, test_<folder with _>.
+# Without IO the folder's tests are pure: labelled so, and run by the sanitizers in CI. An IO test is built after the
+# executables, which it may start.
 function(chorus_test folder)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "IO" "TIMEOUT" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp)
   if(NOT sources)
     return()
@@ -95,10 +130,26 @@ function(chorus_test folder)
   endif()
   string(REPLACE "/" "_" name test_${folder})
   add_executable(${name} ${sources})
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1 -g1>)
   target_compile_definitions(${name} PRIVATE CHORUS_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              CHORUS_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
-  target_link_libraries(${name} PRIVATE ${ARG_DEPS} chorus_flags GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} chorus_test_flags GTest::gmock GTest::gtest_main)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST TEST_PREFIX "${folder}/" PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  if(TARGET chorus_test_pch)
+    target_precompile_headers(${name} REUSE_FROM chorus_test_pch)
+  endif()
+  add_dependencies(chorus_tests ${name})
+  set(labels io)
+  if(NOT ARG_IO)
+    set(labels pure)
+    add_dependencies(chorus_pure_tests ${name})
+  else()
+    foreach(executable chorus-certs chorus-client chorus-coordinator chorus-sim)
+      if(TARGET ${executable})
+        add_dependencies(${name} ${executable})
+      endif()
+    endforeach()
+  endif()
+  # Found when the tests run, not when they are linked: a test that was not built fails by its absence.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${folder}/"
+                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${labels})
 endfunction()

@@ -1,0 +1,57 @@
+// Frames and codec, sans-IO. A frame is a 32-bit little-endian length, a type byte and the payload; the length counts
+// type and payload. Cereal stops here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "common/base/bytes.hpp"
+#include "common/protocol/messages.hpp"
+
+namespace chorus::wire {
+
+inline constexpr std::size_t kFrameHeader = 5;
+
+// A whole frame, ready for the socket; shared, because many connections get the same bytes.
+using Frame = std::shared_ptr<const Bytes>;
+
+// REQUIRES: the message is within the limits of common/protocol/messages.hpp.
+[[nodiscard]] Frame encode(const protocol::Message& message);
+// The payload of one frame. Errors: malformed (does not parse, trailing bytes, a limit), never an exception, and never
+// an allocation beyond the payload's own size.
+[[nodiscard]] Result<protocol::Message> decode(protocol::MessageType type, ByteView payload);
+
+struct FrameHead {
+  protocol::MessageType type;
+  std::size_t payload = 0;
+};
+// From the first kFrameHeader bytes. Errors: malformed (unknown type, length 0), too_large (beyond max_payload(type)).
+[[nodiscard]] Result<FrameHead> parse_head(std::span<const std::uint8_t, kFrameHeader> head);
+
+// Cuts a byte stream into messages. Holds at most one frame; its buffer is given back when a frame is complete, so an
+// idle connection holds none. `accepted_types` is asked before the payload is read: see set_accepted.
+class FrameReader {
+ public:
+  // Only these types are read on (a bit for each MessageType, protocol::message_bit); another is out_of_phase before
+  // its payload is buffered.
+  void set_accepted(std::uint32_t types) noexcept { accepted_ = types; }
+  // Takes bytes from the front of `input` up to the end of one frame and says how many it took; the message is there
+  // if the frame is complete. After an error the reader is dead.
+  struct Fed {
+    std::size_t consumed = 0;
+    std::optional<protocol::Message> message;
+  };
+  [[nodiscard]] Result<Fed> feed(ByteView input);
+  // In the middle of a frame: a peer that closes now truncated it.
+  [[nodiscard]] bool mid_frame() const noexcept { return head_filled_ != 0; }
+
+ private:
+  std::uint32_t accepted_ = 0xffffffff;
+  std::array<std::uint8_t, kFrameHeader> head_{};
+  std::size_t head_filled_ = 0;
+  std::optional<FrameHead> parsed_;
+  Bytes payload_;
+};
+
+}  // namespace chorus::wire

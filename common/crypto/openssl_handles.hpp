@@ -1,0 +1,35 @@
+// Owning handles of OpenSSL objects, for the .cpp files of crypto, identity and net alone: no public header
+// includes this one.
+#pragma once
+
+#include <memory>
+
+#include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/evp.h>
+#include <openssl/pkcs12.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+namespace chorus::crypto {
+
+template <auto Free>
+struct OpensslFree {
+  template <typename T>
+  void operator()(T* object) const noexcept {
+    Free(object);
+  }
+};
+
+template <typename T, auto Free>
+using OpensslHandle = std::unique_ptr<T, OpensslFree<Free>>;
+
+using BioHandle = OpensslHandle<BIO, &BIO_free_all>;
+using BignumHandle = OpensslHandle<BIGNUM, &BN_free>;
+using CipherContext = OpensslHandle<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>;
+using DigestContext = OpensslHandle<EVP_MD_CTX, &EVP_MD_CTX_free>;
+using KeyHandle = OpensslHandle<EVP_PKEY, &EVP_PKEY_free>;
+using X509Handle = OpensslHandle<X509, &X509_free>;
+using CrlHandle = OpensslHandle<X509_CRL, &X509_CRL_free>;
+
+}  // namespace chorus::crypto

@@ -36,12 +36,8 @@ inline constexpr std::size_t kMaxRatings = 1'000'000'000;
 // Errors: malformed (empty, not UTF-8, control characters), too_large (longer than kMaxIdBytes).
 [[nodiscard]] Status check_id(std::string_view id);
 
-// The order of ids: by number if both are runs of digits (any length; "7" before "07" before "10"), digits
-// before anything else, otherwise by bytes. A total order, so a map of all-number ids is numerically sorted.
-[[nodiscard]] bool id_less(std::string_view left, std::string_view right) noexcept;
-
-// The distinct ids of one kind, in their order: numerically if all are runs of digits, else by bytes.
-// An id's index is its position.
+// The distinct ids of one kind, in their order: by number if all are runs of digits (of any length; "7" comes before
+// "07", which is another id), otherwise by bytes. An id's index is its position.
 class IdMap {
  public:
   IdMap() = default;

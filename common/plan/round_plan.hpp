@@ -22,13 +22,13 @@ enum class Purpose : std::uint8_t {
 [[nodiscard]] std::string_view to_string(Purpose purpose) noexcept;
 
 struct RoundPlanFields {
-  Digest job{};                // H(job description)
-  ByteArray<32> session{};     // fresh random bytes, one a cohort a round
+  Digest job{};             // H(job description)
+  ByteArray<32> session{};  // fresh random bytes, one a cohort a round
   RoundId round;
   CohortId cohort;
   Purpose purpose = Purpose::train;
-  ModelVersion model_version;  // the version that the update starts from
-  Digest model_id{};           // covers tensors, hyper-parameters, catalogue, contract
+  ModelVersion model_version;       // the version that the update starts from
+  Digest model_id{};                // covers tensors, hyper-parameters, catalogue, contract
   std::uint32_t least_members = 0;  // n_min
   std::uint32_t most_members = 0;   // n_max
   Ratio dropout{3, 20};             // δ: at least n − ⌊δn⌋ updates, or the cohort aborts

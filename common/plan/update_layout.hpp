@@ -19,13 +19,13 @@ namespace chorus::plan {
 inline constexpr int kLimbBits = 12;
 
 struct TensorLayout {
-  std::string name;           // "gradient"; at most 32 characters of [a-z0-9_]
-  std::uint32_t rows = 0;     // the number of items for a per-item tensor, 1 otherwise
-  std::uint32_t columns = 0;  // numbers a row
-  bool per_item = false;      // row i belongs to item i; most rows of one device are zero
-  std::uint8_t limbs = 1;     // 1 or 2 ring coordinates a number
-  std::int8_t scale_log2 = 0; // a number x travels as round_to_even(x·2^scale_log2)
-  double clip = 0;            // |x| is clipped to this before it is scaled
+  std::string name;            // "gradient"; at most 32 characters of [a-z0-9_]
+  std::uint32_t rows = 0;      // the number of items for a per-item tensor, 1 otherwise
+  std::uint32_t columns = 0;   // numbers a row
+  bool per_item = false;       // row i belongs to item i; most rows of one device are zero
+  std::uint8_t limbs = 1;      // 1 or 2 ring coordinates a number
+  std::int8_t scale_log2 = 0;  // a number x travels as round_to_even(x·2^scale_log2)
+  double clip = 0;             // |x| is clipped to this before it is scaled
 
   [[nodiscard]] std::size_t numbers() const noexcept { return std::size_t{rows} * columns; }
   [[nodiscard]] std::size_t coordinates() const noexcept { return numbers() * limbs; }

@@ -25,7 +25,8 @@ struct EncodeCounts {
 class CohortSum {
  public:
   explicit CohortSum(const plan::UpdateLayout& layout);
-  // Adds a packed upload. Errors: malformed, if it is not layout.packed_size() bytes; the sum is then unchanged.
+  // Adds a packed upload. Errors: malformed, if it is not layout.packed_size() bytes; too_large, beyond the
+  // contributors that the layout has headroom for. The sum is then unchanged.
   [[nodiscard]] Status add(ByteView packed);
   [[nodiscard]] std::uint32_t contributors() const noexcept { return contributors_; }
   // [dimension] coordinates, each below 2^bits.
@@ -33,7 +34,7 @@ class CohortSum {
 
  private:
   int bits_;
-  std::uint32_t mask_;
+  std::uint32_t max_contributors_;
   std::size_t packed_size_;
   std::uint32_t contributors_ = 0;
   std::vector<std::uint32_t> sum_;

@@ -23,9 +23,9 @@ Status check_text(std::string_view text, std::size_t max, const char* what) {
     return fail(ErrorCode::too_large,
                 fmt::format("a {} of {} bytes, more than the {} allowed", what, text.size(), max));
   }
-  if (!is_utf8(text)) return fail(ErrorCode::malformed, fmt::format("the {} {} is not UTF-8", what, quoted(text)));
+  if (!is_utf8(text)) return fail(ErrorCode::malformed, fmt::format("the {} {} is not UTF-8", what, shown(text)));
   if (has_control(text)) {
-    return fail(ErrorCode::malformed, fmt::format("the {} {} contains a control character", what, quoted(text)));
+    return fail(ErrorCode::malformed, fmt::format("the {} {} contains a control character", what, shown(text)));
   }
   return {};
 }
@@ -56,10 +56,10 @@ Status check_item(const CatalogueItem& item) {
     CHORUS_TRY_DO(check_text(*genre, kMaxGenreBytes, "genre"));
     if (genre->empty()) return fail(ErrorCode::malformed, "a genre is empty");
     if (genre->find('|') != std::string::npos) {
-      return fail(ErrorCode::malformed, fmt::format("the genre {} contains '|'", quoted(*genre)));
+      return fail(ErrorCode::malformed, fmt::format("the genre {} contains '|'", shown(*genre)));
     }
     if (std::find(item.genres.begin(), genre, *genre) != genre) {
-      return fail(ErrorCode::malformed, fmt::format("the genre {} is there twice", quoted(*genre)));
+      return fail(ErrorCode::malformed, fmt::format("the genre {} is there twice", shown(*genre)));
     }
   }
   return {};
@@ -105,7 +105,7 @@ Status Catalogue::append(std::vector<CatalogueItem> items) {
     if (const auto valid = check_item(items[i]); !valid) return fail(valid.error().at(place(before + i)));
     if (const auto known = find(items[i].id)) {
       return fail(ErrorCode::duplicate,
-                  fmt::format("the id {} is already that of item {}", quoted(items[i].id), known->value()),
+                  fmt::format("the id {} is already that of item {}", shown(items[i].id), known->value()),
                   place(before + i));
     }
   }
@@ -114,7 +114,7 @@ Status Catalogue::append(std::vector<CatalogueItem> items) {
     if (items[order[i - 1]].id != items[order[i]].id) continue;
     const auto [first, second] = std::minmax(order[i - 1], order[i]);
     return fail(ErrorCode::duplicate,
-                fmt::format("the id {} is already that of item {}", quoted(items[first].id), before + first),
+                fmt::format("the id {} is already that of item {}", shown(items[first].id), before + first),
                 place(before + second));
   }
 

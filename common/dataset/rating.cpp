@@ -120,9 +120,9 @@ Status check_id(std::string_view id) {
     return fail(ErrorCode::too_large,
                 fmt::format("an id of {} bytes, more than the {} allowed", id.size(), kMaxIdBytes));
   }
-  if (!is_utf8(id)) return fail(ErrorCode::malformed, fmt::format("the id {} is not UTF-8", quoted(id)));
+  if (!is_utf8(id)) return fail(ErrorCode::malformed, fmt::format("the id {} is not UTF-8", shown(id)));
   if (has_control(id)) {
-    return fail(ErrorCode::malformed, fmt::format("the id {} contains a control character", quoted(id)));
+    return fail(ErrorCode::malformed, fmt::format("the id {} contains a control character", shown(id)));
   }
   return {};
 }

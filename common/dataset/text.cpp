@@ -94,7 +94,7 @@ std::string_view trimmed(std::string_view text) noexcept {
   return text;
 }
 
-std::string quoted(std::string_view field) {
+std::string shown(std::string_view field) {
   constexpr std::size_t kMax = 40;
   std::string text = printable(field.substr(0, 4 * kMax), kMax);
   if (text.size() < trimmed(field).size() && text.size() + 4 > kMax) text += "...";

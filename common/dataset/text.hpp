@@ -25,6 +25,6 @@ namespace chorus::dataset {
 [[nodiscard]] std::string_view trimmed(std::string_view text) noexcept;
 
 // A piece of input for an error's sentence: in quotes, printable, at most 40 bytes.
-[[nodiscard]] std::string quoted(std::string_view field);
+[[nodiscard]] std::string shown(std::string_view field);
 
 }  // namespace chorus::dataset

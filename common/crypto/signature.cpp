@@ -68,6 +68,7 @@ Signature SigningKey::sign(std::string_view label, ByteView message) const {
 }
 
 Status verify(const PublicKey& key, std::string_view label, ByteView message, const Signature& signature) {
+  const ErrorMark mark;
   const KeyHandle handle(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, key.data(), key.size()));
   CHORUS_ENSURE(handle != nullptr, "32 bytes are taken for an Ed25519 key; the signature check decodes the point");
   const ZeroizingBytes bytes = labelled(label, message);

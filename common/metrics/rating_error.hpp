@@ -1,0 +1,35 @@
+// How far predicted ratings are from the true ones. Stateless functions and plain accumulators.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "common/base/result.hpp"
+
+namespace chorus::metrics {
+
+// Sums errors one by one, in 64-bit floats, in the order of the calls. A value; not thread-safe.
+class RatingError {
+ public:
+  // Errors: non_finite, if either is a NaN or infinite; nothing is then added.
+  [[nodiscard]] Status add(double predicted, double actual);
+  // The errors of both: the sums of parts give the whole.
+  void add(const RatingError& other) noexcept;
+
+  [[nodiscard]] std::size_t count() const noexcept { return count_; }
+  // REQUIRES: count() > 0.
+  [[nodiscard]] double rmse() const;
+  [[nodiscard]] double mae() const;
+
+ private:
+  std::size_t count_ = 0;
+  double squares_ = 0;
+  double absolutes_ = 0;
+};
+
+// Root of the mean squared error, mean absolute error. Errors: invalid_argument (different lengths, nothing to
+// measure), non_finite.
+[[nodiscard]] Result<double> rmse(std::span<const float> predicted, std::span<const float> actual);
+[[nodiscard]] Result<double> mae(std::span<const float> predicted, std::span<const float> actual);
+
+}  // namespace chorus::metrics

@@ -146,6 +146,9 @@ class Store {
 struct StoreOptions {
   std::chrono::milliseconds busy_timeout{5'000};     // how long to wait for another process's write
   std::size_t page_cache = std::size_t{128} * 1024;  // bytes; a thousand stores may be open in one process
+  // Off: what was written survives the process, not a power cut. For a simulated fleet in a temporary folder alone,
+  // whose thousand devices would wait for one disk.
+  bool survives_power_loss = true;
 };
 
 // SQLite at `file`, created with mode 0600 (and its folders with 0700) if it is not there; WAL, fsync before every

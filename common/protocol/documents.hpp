@@ -14,6 +14,11 @@
 
 namespace chorus::protocol {
 
+// Sentences for a person in what travels, in bytes of UTF-8.
+inline constexpr std::size_t kMaxSentence = 256;
+// The largest encoded catalogue or model.
+inline constexpr std::uint64_t kMaxBlob = std::uint64_t{1} << 31;
+
 inline constexpr std::string_view kJobLabel = "CHORUS/1/job";
 inline constexpr std::string_view kCatalogueLabel = "CHORUS/1/catalogue";
 inline constexpr std::string_view kModelLabel = "CHORUS/1/model";
@@ -39,7 +44,8 @@ struct CatalogueHeader {
   Digest digest{};         // SHA-256 of the encoded catalogue
 
   [[nodiscard]] Bytes encode() const;
-  [[nodiscard]] static Result<CatalogueHeader> decode(ByteView bytes);
+  // Errors: malformed, unsupported_version; so do the two below.
+  [[nodiscard]] static chorus::Result<CatalogueHeader> decode(ByteView bytes);
   friend bool operator==(const CatalogueHeader&, const CatalogueHeader&) = default;
 };
 
@@ -54,7 +60,7 @@ struct ModelHeader {
   Digest tensors{};        // SHA-256 of TensorSet::encode()
 
   [[nodiscard]] Bytes encode() const;
-  [[nodiscard]] static Result<ModelHeader> decode(ByteView bytes);
+  [[nodiscard]] static chorus::Result<ModelHeader> decode(ByteView bytes);
   friend bool operator==(const ModelHeader&, const ModelHeader&) = default;
 };
 
@@ -72,10 +78,11 @@ struct RoundResult {
   std::uint32_t members = 0;    // of this cohort
   std::uint32_t survivors = 0;  // whose updates are in the cohort's sum
   ModelVersion version;         // the latest one, after the round
-  std::string reason;           // at most 256 bytes; empty unless aborted
+  std::string reason;           // for a person; printable, at most kMaxSentence bytes; empty unless aborted
 
+  // A longer reason is cut, and what a terminal should not see becomes a space.
   [[nodiscard]] Bytes encode() const;
-  [[nodiscard]] static Result<RoundResult> decode(ByteView bytes);
+  [[nodiscard]] static chorus::Result<RoundResult> decode(ByteView bytes);
   friend bool operator==(const RoundResult&, const RoundResult&) = default;
 };
 

@@ -34,14 +34,18 @@ inline constexpr std::string_view kAlpn = "chorus/1";
 // The most data bytes of a Blob or an Update.
 inline constexpr std::size_t kChunkSize = std::size_t{256} * 1024;
 inline constexpr std::size_t kMaxDocument = std::size_t{16} * 1024;
-inline constexpr std::size_t kMaxSentence = 256;
+// The largest packed update, all its pieces together.
+inline constexpr std::uint64_t kMaxUpdate = std::uint64_t{1} << 30;
+// The longest name of an ErrorCode, as codes travel.
+inline constexpr std::size_t kMaxCodeName = 32;
+inline constexpr std::chrono::milliseconds kMaxRetryAfter = std::chrono::hours(24);
 
 enum class BlobKind : std::uint8_t { catalogue = 1, model = 2 };
 
 // --- device to coordinator
 struct Hello {
   std::uint16_t protocol_version = kProtocolVersion;
-  std::string job;  // the job's name; empty: the coordinator's only one
+  std::string job;  // is_job_name; empty: the coordinator's only one
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 struct Fetch {
@@ -61,7 +65,8 @@ struct Decline {
   std::string sentence;  // names a parameter, never anything about the user
   friend bool operator==(const Decline&, const Decline&) = default;
 };
-// A piece of the packed update: `offset` is where it goes, `total` the whole size. Pieces come in order.
+// A piece of the packed update: `offset` is where it goes, `total` the whole size. Pieces come in order and none is
+// empty, nor goes beyond `total`.
 struct Update {
   ByteArray<32> session{};
   std::uint64_t offset = 0;
@@ -78,6 +83,7 @@ struct Welcome {
   bool finished = false;        // the job reached its goal: fetch and recommend, no more rounds
   friend bool operator==(const Welcome&, const Welcome&) = default;
 };
+// A piece of a catalogue or a model, as Update's pieces.
 struct Blob {
   BlobKind kind = BlobKind::model;
   std::uint64_t version = 0;
@@ -110,7 +116,7 @@ struct Finished {
 struct Refusal {
   ErrorCode code = ErrorCode::aborted;
   std::string sentence;
-  std::chrono::milliseconds retry_after{0};  // 0: the device's own backoff
+  std::chrono::milliseconds retry_after{0};  // 0: the device's own backoff; at most kMaxRetryAfter
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 
@@ -138,7 +144,8 @@ inline constexpr std::uint8_t kMessageTypes = 13;
 [[nodiscard]] MessageType type_of(const Message& message) noexcept;
 // "update": what a log may say of a message.
 [[nodiscard]] std::string_view to_string(MessageType type) noexcept;
-// The largest payload of a type, in bytes; a frame beyond it is refused before it is read.
+// The largest payload of a type, in bytes, as common/WIRE.md lays it out; a frame beyond it is refused before it is
+// read.
 [[nodiscard]] std::size_t max_payload(MessageType type) noexcept;
 
 }  // namespace chorus::protocol

@@ -2,9 +2,11 @@
 // type and payload. Cereal stops here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "common/base/bytes.hpp"
 #include "common/protocol/messages.hpp"
@@ -16,7 +18,8 @@ inline constexpr std::size_t kFrameHeader = 5;
 // A whole frame, ready for the socket; shared, because many connections get the same bytes.
 using Frame = std::shared_ptr<const Bytes>;
 
-// REQUIRES: the message is within the limits of common/protocol/messages.hpp.
+// REQUIRES: the message is within the limits of common/protocol/messages.hpp; a sentence (of Decline, Refusal) may be
+// longer: it is cut, and what a terminal should not see becomes a space.
 [[nodiscard]] Frame encode(const protocol::Message& message);
 // The payload of one frame. Errors: malformed (does not parse, trailing bytes, a limit), never an exception, and never
 // an allocation beyond the payload's own size.
@@ -30,7 +33,8 @@ struct FrameHead {
 [[nodiscard]] Result<FrameHead> parse_head(std::span<const std::uint8_t, kFrameHeader> head);
 
 // Cuts a byte stream into messages. Holds at most one frame; its buffer is given back when a frame is complete, so an
-// idle connection holds none. `accepted_types` is asked before the payload is read: see set_accepted.
+// idle connection holds none. A type that is not accepted is refused
+// before its payload is read: see set_accepted. Not thread-safe.
 class FrameReader {
  public:
   // Only these types are read on (a bit for each MessageType, protocol::message_bit); another is out_of_phase before

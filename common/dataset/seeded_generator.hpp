@@ -27,7 +27,7 @@ class SeededGenerator {
  public:
   // Different streams of one seed are independent sequences: one for each user, for instance.
   explicit SeededGenerator(std::uint64_t seed, std::uint64_t stream = 0) noexcept {
-    std::uint64_t filler = split_mix(seed) ^ split_mix(stream);
+    std::uint64_t filler = split_mix(seed) ^ stream;
     for (std::uint64_t& word : state_) word = split_mix(filler);
   }
   // A state as it stands. REQUIRES: not all zero.

@@ -37,11 +37,11 @@ class Policy {
   [[nodiscard]] Status check(const plan::RoundPlan& plan, const Standing& standing) const;
 
   // May a catalogue or a model of this announced size be fetched? Errors: too_large.
-  [[nodiscard]] Status check_size(protocol::CatalogueHeader const& header) const;
-  [[nodiscard]] Status check_size(protocol::ModelHeader const& header) const;
+  [[nodiscard]] Status check_size(const protocol::CatalogueHeader& header) const;
+  [[nodiscard]] Status check_size(const protocol::ModelHeader& header) const;
 
   static constexpr std::size_t kMostCatalogueBytes = std::size_t{256} * 1024 * 1024;
-  static constexpr std::size_t kMostModelBytes = std::size_t{1024} * 1024 * 1024;
+  static constexpr std::size_t kMostModelBytes = std::size_t{512} * 1024 * 1024;
   static constexpr std::size_t kMostUploadBytes = std::size_t{128} * 1024 * 1024;
   // The same question may be asked again after an abort, twice: it bounds exact replay.
   static constexpr std::uint32_t kMostAttempts = 3;

@@ -74,7 +74,7 @@ struct Participation {
   std::uint64_t bytes_up = 0;    // update bytes
   std::uint64_t bytes_down = 0;  // catalogue and model bytes since the round before
   Ending ending = Ending::lost;
-  std::string reason;  // of an abort
+  std::string reason{};  // of an abort
   friend bool operator==(const Participation&, const Participation&) = default;
 };
 

@@ -1,0 +1,100 @@
+#include "client/policy/policy.hpp"
+
+#include <fmt/format.h>
+
+#include "common/dataset/rating.hpp"
+
+namespace chorus::client {
+
+Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) const {
+  const plan::RoundPlanFields& fields = plan.fields();
+  if (fields.job != standing.job) return fail(ErrorCode::wrong_job, "the plan belongs to another job", "field 'job'");
+
+  const std::uint64_t round = fields.round.value();
+  const std::uint64_t highest = standing.highest_round.value();
+  if (round <= highest) {
+    return fail(ErrorCode::stale_round,
+                fmt::format("round {} is not above round {}, which this device already took part in", round, highest),
+                "field 'round'");
+  }
+  // A jump is bounded so that one bad plan cannot use up all the numbers to come.
+  if (round - highest > floors_.most_round_jump) {
+    return fail(ErrorCode::stale_round,
+                fmt::format("round {} is more than {} above round {}", round, floors_.most_round_jump, highest),
+                "field 'round'");
+  }
+
+  // The plan may have been decoded under other floors: ask again under this device's own.
+  CHORUS_TRY_DO([&]() -> Status {
+    CHORUS_TRY([[maybe_unused]] const auto mine, plan::RoundPlan::create(fields, plan.layout(), floors_));
+    return {};
+  }());
+  if (plan.layout().packed_size() > kMostUploadBytes) {
+    return fail(ErrorCode::parameter_above_ceiling,
+                fmt::format("the plan asks for an upload of {} bytes, more than {}", plan.layout().packed_size(),
+                            kMostUploadBytes),
+                "field 'layout'");
+  }
+
+  if (fields.model_version != standing.held.version) {
+    return fail(ErrorCode::wrong_model,
+                fmt::format("the plan starts from model version {}, this device holds version {}",
+                            fields.model_version.value(), standing.held.version.value()),
+                "field 'model_version'");
+  }
+  if (fields.model_id != standing.held.model_id) {
+    return fail(ErrorCode::wrong_model, "the plan's model id is not the id of the model that this device holds",
+                "field 'model_id'");
+  }
+  if (plan.layout() != standing.model.layout(fields.purpose)) {
+    return fail(ErrorCode::wrong_model,
+                fmt::format("the plan's layout is not what the model contributes in a {} round",
+                            plan::to_string(fields.purpose)),
+                "field 'layout'");
+  }
+  if (standing.attempts >= kMostAttempts) {
+    return fail(ErrorCode::model_reused,
+                fmt::format("this device already gave {} updates of model version {} for this purpose",
+                            standing.attempts, fields.model_version.value()),
+                "field 'model_id'");
+  }
+  return {};
+}
+
+Status Policy::check_size(const protocol::CatalogueHeader& header) const {
+  if (header.size <= kMostCatalogueBytes && header.items <= dataset::kMaxItems) return {};
+  return fail(ErrorCode::too_large,
+              fmt::format("the catalogue of {} items has {} bytes; at most {} items and {} bytes are accepted",
+                          header.items, header.size, dataset::kMaxItems, kMostCatalogueBytes));
+}
+
+Status Policy::check_size(const protocol::ModelHeader& header) const {
+  if (header.size <= kMostModelBytes) return {};
+  return fail(ErrorCode::too_large, fmt::format("model version {} has {} bytes; at most {} are accepted",
+                                                header.version.value(), header.size, kMostModelBytes));
+}
+
+bool is_permanent(ErrorCode code) noexcept {
+  switch (code) {
+    case ErrorCode::unsupported_version:
+    case ErrorCode::invalid_argument:
+    case ErrorCode::unwritable:
+    case ErrorCode::disk_full:
+    case ErrorCode::corrupt:
+    case ErrorCode::bad_certificate:
+    case ErrorCode::expired:
+    case ErrorCode::not_yet_valid:
+    case ErrorCode::revoked:
+    case ErrorCode::wrong_host:
+    case ErrorCode::bad_identity:
+    case ErrorCode::identity_too_young:
+    case ErrorCode::bad_signature:
+    case ErrorCode::bad_key:
+    case ErrorCode::wrong_job:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace chorus::client

@@ -1,0 +1,156 @@
+// The device's half of a conversation, sans-IO: messages and the time in, actions out. The phases are those of
+// common/protocol/phases.hpp, each a struct that owns what the phase may know:
+//
+//   Greeting ──Welcome──▶ Synchronizing ──all there──▶ Inviting ──Manifest──▶ Contributing ──last piece──▶ Awaiting
+//                              ▲                          (Ready sent)              │ (aborted early)           │
+//                              └──────────────────────────────Result───────────────┴───────────────────────────┘
+//
+// Any error, a Decline and a Refusal lead to Ended, which wipes what the phase held. Every document is verified
+// before it is believed, and stored before it is used; a round is reserved durably before the first piece of an
+// update is handed out.
+//
+// Not thread-safe. Not copyable. Uses the store synchronously; computes the update inside receive().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "client/policy/policy.hpp"
+#include "client/round/action.hpp"
+#include "client/store/store.hpp"
+#include "common/base/time.hpp"
+#include "common/crypto/secret_bytes.hpp"
+#include "common/crypto/signature.hpp"
+#include "common/model/model.hpp"
+#include "common/protocol/job_description.hpp"
+#include "common/protocol/messages.hpp"
+#include "common/protocol/phases.hpp"
+
+namespace chorus::client {
+
+struct ParticipantSetup {
+  Store& store;  // outlives the participant
+  Policy policy;
+  crypto::PublicKey coordinator{};      // the key of the certificate at the other end
+  std::string job;                      // empty: the coordinator's only one
+  std::optional<std::uint64_t> rounds;  // complete this many and ask for no more; 0: only fetch; absent: no end
+};
+
+class Participant {
+ public:
+  explicit Participant(ParticipantSetup setup) : setup_(std::move(setup)) {}
+
+  // Once, when the connection is up. Ends with bad_key if the store has pinned another coordinator.
+  [[nodiscard]] Actions start(Now now);
+  // A message that came. One that the phase does not accept ends the conversation: out_of_phase.
+  [[nodiscard]] Actions receive(const protocol::Message& message, Now now);
+  // The Update that was handed out last has been written.
+  [[nodiscard]] Actions written(Now now);
+  // next_deadline() has passed.
+  [[nodiscard]] Actions expire(Now now);
+  [[nodiscard]] std::optional<Moment> next_deadline() const;
+
+  // REQUIRES: !ended().
+  [[nodiscard]] protocol::DevicePhase phase() const;
+  // The types (protocol::message_bit) that may come until the next message has come: also those of the phase that a
+  // deadline or written() may lead to in the meantime.
+  [[nodiscard]] std::uint32_t accepted() const;
+  [[nodiscard]] bool ended() const noexcept { return std::holds_alternative<Ended>(phase_); }
+
+  static constexpr Duration kWelcomeTimeout = 30s;
+  static constexpr Duration kBlobTimeout = 60s;     // between two pieces of a download
+  static constexpr Duration kPublishTimeout = 30s;  // from a Result to the version that it names
+
+ private:
+  struct Greeting {
+    Moment deadline;
+  };
+  struct Synchronizing {
+    std::optional<Moment> publish_deadline;  // until when the version that a Result named is waited for
+  };
+  struct Inviting {};
+  struct Contributing {
+    plan::RoundPlan plan;
+    Moment deadline;
+    std::optional<Participation> reserved{};  // from here on the update counts as released
+    crypto::ZeroizingBytes update{};
+    std::size_t handed_out = 0;  // bytes of it, the piece that is being written included
+    std::size_t size = 0;        // of the whole update
+    bool delivered = false;
+  };
+  struct Awaiting {
+    plan::RoundPlan plan;
+    Moment deadline;
+    Participation reserved;
+  };
+  struct Ended {};
+  using Phase = std::variant<Greeting, Synchronizing, Inviting, Contributing, Awaiting, Ended>;
+
+  template <typename Document>
+  struct Verified {
+    protocol::Signed signed_document;
+    Document header;
+  };
+  using CatalogueOffer = Verified<protocol::CatalogueHeader>;
+  using ModelOffer = Verified<protocol::ModelHeader>;
+  struct Download {
+    std::variant<CatalogueOffer, ModelOffer> offer;
+    Bytes received;
+    Moment deadline;
+  };
+
+  // Runs `step`; an error becomes End.
+  template <typename Step>
+  Actions act(Step&& step);
+  void report(Event event) { actions_.emplace_back(Report{std::move(event)}); }
+  void send(protocol::Message message) { actions_.emplace_back(Send{std::move(message)}); }
+  void end(Error error, std::chrono::milliseconds retry_after = std::chrono::milliseconds{0});
+
+  Status on(const protocol::Welcome& welcome, Now now);
+  Status on(const protocol::Blob& blob, Now now);
+  Status on(const protocol::Waiting& waiting, Now now);
+  Status on(const protocol::Manifest& manifest, Now now);
+  Status on(const protocol::Result& result, Now now);
+  Status on(const protocol::Published& published, Now now);
+  Status on(const protocol::Finished& finished, Now now);
+  Status on(const protocol::Refusal& refusal, Now now);
+
+  Status adopt(const protocol::Signed& job);
+  Status offer_catalogue(const protocol::Signed& signed_header);
+  Status offer_model(const protocol::Signed& signed_header);
+  Status check_catalogue(const CatalogueOffer& offer, ByteView bytes) const;
+  Status check_model(const ModelOffer& offer, ByteView bytes) const;
+  Status accept_download(Now now);
+  // Fetches what is missing; when nothing is, says so and asks to be invited (if there are rounds left).
+  Status settle(Now now);
+  void fetch(std::variant<CatalogueOffer, ModelOffer> offer, Now now);
+  Status consider(const plan::RoundPlan& plan) const;
+  void decline(const plan::RoundPlan& plan, const Error& error);
+  Status contribute(Now now);
+  Result<crypto::ZeroizingBytes> compute(const plan::RoundPlan& plan) const;
+  void hand_out();
+
+  ParticipantSetup setup_;
+  Phase phase_ = Ended{};
+  Actions actions_;  // of the call under way
+
+  // Public knowledge about the job; nothing here is personal.
+  std::optional<protocol::JobDescription> job_;
+  Digest job_id_{};
+  bool first_contact_ = false;
+  bool finished_ = false;
+  bool told_finished_ = false;
+  std::optional<protocol::CatalogueHeader> catalogue_;  // held
+  std::optional<CatalogueOffer> wanted_catalogue_;
+  std::unique_ptr<model::Model> model_;           // for the held catalogue
+  std::optional<protocol::ModelHeader> held_;     // the model version in the store
+  std::optional<ModelOffer> wanted_;              // a newer one
+  std::optional<ModelVersion> expected_version_;  // that a Result named, before its header came
+  std::optional<Download> download_;
+  std::uint64_t bytes_down_ = 0;  // since the last round
+};
+
+}  // namespace chorus::client

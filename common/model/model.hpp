@@ -72,9 +72,9 @@ struct PrivateState {
 // One summand of a score: Σ of all parts = score, to 1e-6.
 struct ScorePart {
   enum class Kind { base, item, history, prior };
-  Kind kind = Kind::base;        // base: mean; item: the item's own bias; history: one of the user's ratings
-  std::uint32_t item = 0;        // for `history`: which rating
-  double amount = 0;             // on the contract's scale
+  Kind kind = Kind::base;  // base: mean; item: the item's own bias; history: one of the user's ratings
+  std::uint32_t item = 0;  // for `history`: which rating
+  double amount = 0;       // on the contract's scale
 };
 struct Explanation {
   double score = 0;  // on the contract's scale, not clipped
@@ -120,8 +120,8 @@ class Model {
   [[nodiscard]] virtual ServerState initial() const = 0;
   // Items that the catalogue gained: rows appended as initial() makes them. `state` has fewer or equal items.
   virtual void grow(ServerState& state) const = 0;
-  // Applies a survey's or a training round's sum. Errors: non_finite (with the item's index); `state` is then unchanged.
-  // `sums[t]` is tensor t of layout(purpose) as numbers (ring::RoundSum::numbers, or floating-point sums).
+  // Applies a survey's or a training round's sum. Errors: non_finite (with the item's index); `state` is then
+  // unchanged. `sums[t]` is tensor t of layout(purpose) as numbers (ring::RoundSum::numbers, or floating-point sums).
   [[nodiscard]] virtual Status step(plan::Purpose purpose, ServerState& state,
                                     std::span<const std::vector<double>> sums, std::uint64_t contributors) const = 0;
   // Reads the metrics that ride along in a training or measuring round: of the model that the round started from.

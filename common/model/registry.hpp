@@ -18,7 +18,8 @@ struct SettingDescription {
 struct Family {
   std::string_view name;  // "mf"
   std::vector<SettingDescription> settings;
-  // Errors: invalid_argument; names the key, the value and what was expected, and lists the known keys for an unknown one.
+  // Errors: invalid_argument; names the key, the value and what was expected, and lists the known keys for an unknown
+  // one.
   Result<std::unique_ptr<Model>> (*make)(const Settings& settings, const ModelShape& shape);
 };
 

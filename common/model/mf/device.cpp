@@ -1,0 +1,209 @@
+// The device's side: local solve, contribution, scores, explanation.
+#include <algorithm>
+#include <cmath>
+
+#include <Eigen/Dense>
+
+#include "common/base/check.hpp"
+#include "common/model/mf/mf.hpp"
+
+namespace chorus::model::mf {
+namespace {
+
+using Observations = crypto::ZeroizingVector<Observation>;
+
+// The contract's cap: a user with more keeps the latest (of equal age the lower items), sorted by item again.
+// `kept` holds them where a copy is needed.
+std::span<const Observation> latest(std::span<const Observation> all, std::size_t cap, Observations& kept) {
+  if (all.size() <= cap) return all;
+  kept.assign(all.begin(), all.end());
+  std::ranges::nth_element(
+      kept, kept.begin() + static_cast<std::ptrdiff_t>(cap),
+      [](const Observation& a, const Observation& b) { return a.when != b.when ? a.when > b.when : a.item < b.item; });
+  kept.resize(cap);
+  std::ranges::sort(kept, {}, &Observation::item);
+  return kept;
+}
+
+}  // namespace
+
+Ridge Mf::ridge(const Shared& shared, std::span<const Observation> training) const {
+  const std::size_t d = dimension();
+  Ridge ridge(d, training.size());
+  for (std::size_t r = 0; r < training.size(); ++r) {
+    const float* w = shared.factors + std::size_t{training[r].item} * d;
+    const std::span<double> y = ridge.row(r);
+    y[0] = 1;
+    for (std::size_t k = 1; k < d; ++k) y[k] = double{w[k]};
+    ridge.target(r) = (double{training[r].value} - shared.mean) / shared.deviation - double{w[0]};
+  }
+  ridge.factorise(prior_);
+  return ridge;
+}
+
+double Mf::standardised_score(const Shared& shared, std::span<const double> x, std::uint32_t item) const {
+  const std::size_t d = dimension();
+  const float* w = shared.factors + std::size_t{item} * d;
+  double sum = x[0] + double{w[0]};
+  for (std::size_t k = 1; k < d; ++k) sum += x[k] * double{w[k]};
+  return sum;
+}
+
+double Mf::squared_error(const Shared& shared, double rating, double prediction) const noexcept {
+  const double minimum = double{shape_.contract.minimum};
+  const double maximum = double{shape_.contract.maximum};
+  const double kept = std::clamp(shared.mean + shared.deviation * prediction, minimum, maximum);
+  const double error = (rating - kept) / range();
+  return error * error;
+}
+
+PrivateState Mf::solve(const TensorSet& shared, const LocalData& data) const {
+  PrivateState state;
+  Observations kept;
+  const auto training = latest(data.training, shape_.contract.max_items_per_user, kept);
+  if (training.empty()) {
+    state.factor.assign(dimension(), 0.0);
+  } else {
+    state.factor = ridge(view(shared), training).solution();
+  }
+  return state;
+}
+
+void Mf::contribute(plan::Purpose purpose, const TensorSet& shared, const LocalData& data,
+                    ring::Contribution& out) const {
+  const std::size_t cap = shape_.contract.max_items_per_user;
+  Observations kept_training;
+  Observations kept_held_out;
+  const LocalData kept{.training = latest(data.training, cap, kept_training),
+                       .held_out = latest(data.held_out, cap, kept_held_out)};
+  switch (purpose) {
+    case plan::Purpose::survey:
+      out.reset(survey_layout_, 0);
+      if (!kept.training.empty()) survey(kept.training, out);
+      return;
+    case plan::Purpose::train:
+      out.reset(train_layout_, kept.training.size());
+      if (!kept.training.empty()) train(view(shared), kept, out);
+      return;
+    case plan::Purpose::measure:
+      out.reset(measure_layout_, 0);
+      if (!kept.training.empty()) measure(view(shared), kept, out);
+      return;
+  }
+}
+
+void Mf::survey(std::span<const Observation> training, ring::Contribution& out) const {
+  // Σ r'ᵏ of r' = (r − minimum) / range: each in [0, 1], the sums at most max_items_per_user.
+  out.dense[moment::kDevices] = 1;
+  out.dense[moment::kRatings] = static_cast<double>(training.size());
+  for (const Observation& rating : training) {
+    const double r = (double{rating.value} - double{shape_.contract.minimum}) / range();
+    out.dense[moment::kSum] += r;
+    out.dense[moment::kSquares] += r * r;
+  }
+}
+
+void Mf::train(const Shared& shared, const LocalData& data, ring::Contribution& out) const {
+  const std::size_t d = dimension();
+  const Ridge solved = ridge(shared, data.training);
+  const crypto::ZeroizingVector<double> x = solved.solution();
+  crypto::ZeroizingVector<double> z = x;
+  z[0] = 1;
+
+  // Items: g_i = e_ui z_u and a one.
+  const std::size_t width = d + 1;
+  double training_error = 0;
+  for (std::size_t r = 0; r < data.training.size(); ++r) {
+    out.items[r] = data.training[r].item;
+    const double residual = solved.target(r) - solved.predict(x, r);
+    double* row = out.rows.data() + r * width;
+    for (std::size_t k = 0; k < d; ++k) row[k] = residual * z[k];
+    row[d] = 1;
+    const double rating = double{data.training[r].value};
+    training_error += squared_error(shared, rating, (rating - shared.mean) / shared.deviation - residual);
+  }
+
+  // Once: n_u z_u z_uᵀ (lower triangle, by rows), n_u, metrics.
+  const auto n = static_cast<double>(data.training.size());
+  double* dense = out.dense.data();
+  for (std::size_t row = 0; row < d; ++row) {
+    for (std::size_t column = 0; column <= row; ++column) *dense++ = n * z[row] * z[column];
+  }
+  *dense++ = n;
+  for (const Observation& rating : data.held_out) {
+    dense[metric::kHeldOutError] +=
+        squared_error(shared, double{rating.value}, standardised_score(shared, x, rating.item));
+  }
+  dense[metric::kHeldOut] = static_cast<double>(data.held_out.size());
+  dense[metric::kTrainingError] = training_error;
+  dense[metric::kTraining] = n;
+  dense[metric::kDevices] = 1;
+}
+
+void Mf::measure(const Shared& shared, const LocalData& data, ring::Contribution& out) const {
+  const crypto::ZeroizingVector<double> x = ridge(shared, data.training).solution();
+  const auto error = [&](std::span<const Observation> ratings) {
+    double sum = 0;
+    for (const Observation& rating : ratings) {
+      sum += squared_error(shared, double{rating.value}, standardised_score(shared, x, rating.item));
+    }
+    return sum;
+  };
+  out.dense[metric::kHeldOutError] = error(data.held_out);
+  out.dense[metric::kHeldOut] = static_cast<double>(data.held_out.size());
+  out.dense[metric::kTrainingError] = error(data.training);
+  out.dense[metric::kTraining] = static_cast<double>(data.training.size());
+  out.dense[metric::kDevices] = 1;
+}
+
+void Mf::score_all(const TensorSet& shared, const PrivateState& mine, std::span<float> out) const {
+  CHORUS_ENSURE(out.size() == shape_.items && mine.factor.size() == dimension(), "scores of every item");
+  const Shared s = view(shared);
+  const auto d = static_cast<Eigen::Index>(dimension());
+  const auto items = static_cast<Eigen::Index>(shape_.items);
+  // mean + deviation·(b + [1; p]ᵀ [c; q]), one pass over the factors.
+  Eigen::VectorXf z(d);
+  z[0] = static_cast<float>(s.deviation);
+  for (Eigen::Index k = 1; k < d; ++k) {
+    z[k] = static_cast<float>(s.deviation * mine.factor[static_cast<std::size_t>(k)]);
+  }
+  using Factors = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  Eigen::Map<Eigen::VectorXf> scores(out.data(), items);
+  scores.setConstant(static_cast<float>(s.mean + s.deviation * mine.factor[0]));
+  scores.noalias() += Eigen::Map<const Factors>(s.factors, items, d) * z;
+}
+
+double Mf::score(const TensorSet& shared, const PrivateState& mine, std::uint32_t item) const {
+  CHORUS_ENSURE(item < shape_.items && mine.factor.size() == dimension(), "a score of an item of the catalogue");
+  const Shared s = view(shared);
+  return s.mean + s.deviation * standardised_score(s, mine.factor, item);
+}
+
+Explanation Mf::explain(const TensorSet& shared, const LocalData& data, std::uint32_t item) const {
+  CHORUS_ENSURE(item < shape_.items, "an explanation of an item of the catalogue");
+  const Shared s = view(shared);
+  const std::size_t d = dimension();
+  const float* w = s.factors + std::size_t{item} * d;
+  Explanation explanation;
+  explanation.parts.push_back({.kind = ScorePart::Kind::base, .amount = s.mean});
+  explanation.parts.push_back({.kind = ScorePart::Kind::item, .item = item, .amount = s.deviation * double{w[0]}});
+  Observations kept;
+  const auto training = latest(data.training, shape_.contract.max_items_per_user, kept);
+  if (!training.empty()) {
+    // r̂ = c_i + Σ_j (y_iᵀ M⁻¹ y_j) t_j: with v = M⁻¹ y_i, item j's share is (v · y_j) t_j.
+    const Ridge solved = ridge(s, training);
+    crypto::ZeroizingVector<double> v(d);
+    v[0] = 1;
+    for (std::size_t k = 1; k < d; ++k) v[k] = double{w[k]};
+    solved.solve(v);
+    for (std::size_t r = 0; r < training.size(); ++r) {
+      explanation.parts.push_back({.kind = ScorePart::Kind::history,
+                                   .item = training[r].item,
+                                   .amount = s.deviation * solved.predict(v, r) * solved.target(r)});
+    }
+  }
+  explanation.score = score(shared, solve(shared, data), item);
+  return explanation;
+}
+
+}  // namespace chorus::model::mf

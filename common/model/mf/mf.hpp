@@ -1,0 +1,120 @@
+// Biased matrix factorization under a secure sum (design: learning, section 2; Koren, Bell and Volinsky 2009).
+//
+//   r̂_ui = b_u + c_i + p_uᵀ q_i, in standardised ratings (r − mean) / deviation
+//   z_u = [1; p_u]   x_u = [b_u; p_u]   w_i = [c_i; q_i]   y_i = [1; q_i]   D = rank + 1
+//
+// A device solves x_u exactly and uploads for each item it rated g_i = e_ui z_u and a one, and once n_u z_u z_uᵀ and
+// n_u (update `newton`, shared curvature). The coordinator, with G_i, n_i and C = Σ n_u z_u z_uᵀ / Σ n_u:
+//
+//   M_i = n_i C + Λ,   m_i ← β m_i + M_i⁻¹ (G_i − Λ w_i),   w_i += η m_i
+//
+// Shared tensors: item_factors [items × D] rows w_i; scale [1 × 3] mean, deviation (both on the contract's scale) and
+// the training rounds behind the model; popularity [items × 1] n_i of the last training round.
+// Hidden: momentum [items × D].
+#pragma once
+
+#include <vector>
+
+#include "common/model/model.hpp"
+#include "common/model/registry.hpp"
+#include "common/model/ridge.hpp"
+
+namespace chorus::model::mf {
+
+[[nodiscard]] Family family();
+
+struct Parameters {
+  std::uint32_t rank = 0;    // d
+  double lambda = 0;         // of the factors, of users and items alike
+  double lambda_bias = 0;    // of the biases
+  double rate = 0;           // η
+  double momentum = 0;       // β
+  std::uint32_t rounds = 0;  // the preset's
+  std::uint64_t seed = 0;    // of the initial factors
+  double initial_scale = 0;  // their standard deviation
+  int bits = 0;              // of a ring coordinate
+};
+
+class Mf final : public Model {
+ public:
+  // Errors: invalid_argument (a setting, a contract without a scale, or no headroom for the cohorts' size).
+  [[nodiscard]] static Result<std::unique_ptr<Model>> make(const Settings& settings, const ModelShape& shape);
+
+  [[nodiscard]] std::string_view family() const noexcept override { return "mf"; }
+  [[nodiscard]] std::uint32_t solver_version() const noexcept override { return 1; }
+  [[nodiscard]] const Settings& settings() const noexcept override { return settings_; }
+  [[nodiscard]] const ModelShape& shape() const noexcept override { return shape_; }
+  [[nodiscard]] std::uint32_t preset_rounds() const noexcept override { return parameters_.rounds; }
+  [[nodiscard]] bool needs_survey() const noexcept override { return true; }
+  [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose) const override;
+
+  [[nodiscard]] ServerState initial() const override;
+  void grow(ServerState& state) const override;
+  [[nodiscard]] Status step(plan::Purpose purpose, ServerState& state, std::span<const std::vector<double>> sums,
+                            std::uint64_t contributors) const override;
+  [[nodiscard]] Quality quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const override;
+  [[nodiscard]] Status check_shared(const TensorSet& shared) const override;
+
+  [[nodiscard]] PrivateState solve(const TensorSet& shared, const LocalData& data) const override;
+  void contribute(plan::Purpose purpose, const TensorSet& shared, const LocalData& data,
+                  ring::Contribution& out) const override;
+  void score_all(const TensorSet& shared, const PrivateState& mine, std::span<float> out) const override;
+  [[nodiscard]] double score(const TensorSet& shared, const PrivateState& mine, std::uint32_t item) const override;
+  // Parts: base (the mean), item (c_i), and one for each training rating. The prior mean is zero: it has no part.
+  [[nodiscard]] Explanation explain(const TensorSet& shared, const LocalData& data, std::uint32_t item) const override;
+  [[nodiscard]] std::span<const float> popularity(const TensorSet& shared) const noexcept override;
+
+ private:
+  // What a device reads of the shared tensors.
+  struct Shared {
+    const float* factors;  // [items × D]
+    double mean;
+    double deviation;
+  };
+
+  Mf(Settings settings, const Parameters& parameters, const ModelShape& shape, plan::UpdateLayout survey,
+     plan::UpdateLayout train, plan::UpdateLayout measure);
+
+  [[nodiscard]] std::size_t dimension() const noexcept { return std::size_t{parameters_.rank} + 1; }
+  [[nodiscard]] double range() const noexcept {
+    return static_cast<double>(shape_.contract.maximum) - static_cast<double>(shape_.contract.minimum);
+  }
+  [[nodiscard]] Shared view(const TensorSet& shared) const noexcept;
+  void append_rows(ServerState& state, std::uint32_t from) const;
+
+  // The factorised ridge of a device: rows y_i, targets r − c_i. REQUIRES: `training` is not empty.
+  [[nodiscard]] Ridge ridge(const Shared& shared, std::span<const Observation> training) const;
+  [[nodiscard]] double standardised_score(const Shared& shared, std::span<const double> x, std::uint32_t item) const;
+  // ((r − r̂) / range)² ≤ 1, with the prediction (standardised) kept on the contract's scale.
+  [[nodiscard]] double squared_error(const Shared& shared, double rating, double prediction) const noexcept;
+  void survey(std::span<const Observation> training, ring::Contribution& out) const;
+  void train(const Shared& shared, const LocalData& data, ring::Contribution& out) const;
+  void measure(const Shared& shared, const LocalData& data, ring::Contribution& out) const;
+
+  void apply_survey(ServerState& state, std::span<const double> moments) const;
+  [[nodiscard]] Status apply_training(ServerState& state, std::span<const std::vector<double>> sums) const;
+
+  Settings settings_;
+  Parameters parameters_;
+  ModelShape shape_;
+  std::vector<double> prior_;  // Λ, [D]
+  plan::UpdateLayout survey_layout_;
+  plan::UpdateLayout train_layout_;
+  plan::UpdateLayout measure_layout_;
+};
+
+// Indices of the update layouts' tensors and of the numbers in them.
+namespace tensor {
+inline constexpr std::size_t kMoments = 0;  // survey
+inline constexpr std::size_t kGradient = 0, kCount = 1, kCurvature = 2, kWeight = 3, kTrainMetrics = 4;
+inline constexpr std::size_t kMeasureMetrics = 0;
+}  // namespace tensor
+namespace moment {
+inline constexpr std::size_t kDevices = 0, kRatings = 1, kSum = 2, kSquares = 3, kSize = 4;
+}
+namespace metric {
+inline constexpr std::size_t kHeldOutError = 0, kHeldOut = 1, kTrainingError = 2, kTraining = 3, kDevices = 4,
+                             kSize = 5;
+}
+
+}  // namespace chorus::model::mf

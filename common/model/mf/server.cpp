@@ -1,0 +1,189 @@
+// The coordinator's side: initial factors, survey, server step, metrics.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "common/base/check.hpp"
+#include "common/crypto/hash.hpp"
+#include "common/crypto/prg.hpp"
+#include "common/model/mf/mf.hpp"
+
+namespace chorus::model::mf {
+namespace {
+
+constexpr std::string_view kMomentum = "momentum";
+
+// A bell of mean 0 and deviation 1 from 64 random bits: the sum of four 16-bit uniforms. Exact arithmetic, so that
+// every machine makes the same factors (a logarithm's last bit depends on the C library).
+double bell(const std::uint8_t* bytes) {
+  std::uint32_t sum = 0;
+  for (int k = 0; k < 4; ++k) {
+    sum += std::uint32_t{bytes[2 * k]} | static_cast<std::uint32_t>(bytes[2 * k + 1]) << 8;
+  }
+  // Mean 4·(2^16 − 1)/2, variance 4·(2^32 − 1)/12.
+  return (static_cast<double>(sum) - 131070.0) / std::sqrt(4294967295.0 / 3.0);
+}
+
+crypto::SecretBytes<32> seed_bytes(std::uint64_t seed) {
+  ByteWriter out;
+  out.string("CHORUS/1/mf-seed");
+  out.u64(seed);
+  return crypto::SecretBytes<32>(crypto::sha256(out.view()));
+}
+
+}  // namespace
+
+ServerState Mf::initial() const {
+  const auto d = static_cast<std::uint32_t>(dimension());
+  ServerState state;
+  state.shared.tensors = {{.name = "item_factors", .rows = 0, .columns = d, .values = {}},
+                          {.name = "scale", .rows = 1, .columns = 3, .values = {}},
+                          {.name = "popularity", .rows = 0, .columns = 1, .values = {}}};
+  // Until the survey: the middle of the scale, and a quarter of it.
+  const double middle =
+      (static_cast<double>(shape_.contract.minimum) + static_cast<double>(shape_.contract.maximum)) / 2;
+  state.shared.tensors[1].values = {static_cast<float>(middle), static_cast<float>(range() / 4), 0};
+  append_rows(state, 0);
+  return state;
+}
+
+void Mf::grow(ServerState& state) const {
+  const Tensor* factors = state.shared.find("item_factors");
+  CHORUS_ENSURE(factors != nullptr && factors->columns == dimension() && factors->rows <= shape_.items,
+                "a state grows under the model that made it");
+  append_rows(state, factors->rows);
+}
+
+void Mf::append_rows(ServerState& state, std::uint32_t from) const {
+  const std::size_t d = dimension();
+  Tensor& factors = state.shared.tensors[0];
+  Tensor& popularity = state.shared.tensors[2];
+  factors.rows = popularity.rows = shape_.items;
+  factors.values.resize(std::size_t{shape_.items} * d, 0.0F);
+  popularity.values.resize(shape_.items, 0.0F);
+  state.hidden[std::string(kMomentum)].resize(std::size_t{shape_.items} * d, 0.0);
+
+  // Row i: the bias 0, and `rank` bells from the generator's stream i.
+  const crypto::SecretBytes<32> seed = seed_bytes(parameters_.seed);
+  std::vector<std::uint8_t> random(8 * std::size_t{parameters_.rank});
+  for (std::uint32_t i = from; i < shape_.items; ++i) {
+    crypto::Prg(seed, i).fill(random);
+    float* row = factors.values.data() + std::size_t{i} * d;
+    for (std::size_t k = 1; k < d; ++k) {
+      row[k] = static_cast<float>(parameters_.initial_scale * bell(random.data() + 8 * (k - 1)));
+    }
+  }
+}
+
+Status Mf::step(plan::Purpose purpose, ServerState& state, std::span<const std::vector<double>> sums,
+                std::uint64_t /*contributors*/) const {
+  CHORUS_TRY_DO(check_shared(state.shared));
+  const plan::UpdateLayout& layout = purpose == plan::Purpose::survey ? survey_layout_ : train_layout_;
+  CHORUS_ENSURE(purpose != plan::Purpose::measure, "a measuring round has no server step");
+  CHORUS_ENSURE(sums.size() == layout.tensors().size(), "a sum has the tensors of its layout");
+  for (std::size_t t = 0; t < sums.size(); ++t) {
+    const plan::TensorLayout& tensor = layout.tensors()[t];
+    CHORUS_ENSURE(sums[t].size() == tensor.numbers(), "a summed tensor has the size of its layout");
+    const auto bad = std::ranges::find_if(sums[t], [](double x) { return !std::isfinite(x); });
+    if (bad == sums[t].end()) continue;
+    const auto row = static_cast<std::size_t>(bad - sums[t].begin()) / tensor.columns;
+    return fail(ErrorCode::non_finite, fmt::format("the sum of '{}' is not finite", tensor.name),
+                tensor.per_item ? fmt::format("item {}", row) : std::string());
+  }
+  if (purpose == plan::Purpose::survey) {
+    apply_survey(state, sums[tensor::kMoments]);
+    return {};
+  }
+  return apply_training(state, sums);
+}
+
+void Mf::apply_survey(ServerState& state, std::span<const double> moments) const {
+  const double n = moments[moment::kRatings];
+  if (n < 1) return;  // nobody had a rating: the scale stays as it was
+  // Moments of r' = (r − minimum) / range.
+  const double mean = std::clamp(moments[moment::kSum] / n, 0.0, 1.0);
+  const double variance = std::clamp(moments[moment::kSquares] / n - mean * mean, 0.0, 1.0);
+  // Ratings that are (nearly) all the same have no spread to divide by: a 64th of the range is the least.
+  const double deviation = std::max(std::sqrt(variance), 1.0 / 64);
+  std::vector<float>& scale = state.shared.tensors[1].values;
+  scale[0] = static_cast<float>(static_cast<double>(shape_.contract.minimum) + mean * range());
+  scale[1] = static_cast<float>(deviation * range());
+}
+
+Status Mf::apply_training(ServerState& state, std::span<const std::vector<double>> sums) const {
+  const std::size_t d = dimension();
+  std::vector<double>& momentum = state.hidden[std::string(kMomentum)];
+  if (momentum.size() != std::size_t{shape_.items} * d) {
+    return fail(ErrorCode::wrong_model, fmt::format("the server state has {} numbers of momentum, not {}",
+                                                    momentum.size(), std::size_t{shape_.items} * d));
+  }
+  // C = Σ n_u z_u z_uᵀ / Σ n_u, [D × D], the lower triangle; zero if nobody had a rating.
+  const double weight = sums[tensor::kWeight][0];
+  std::vector<double> curvature(d * d, 0.0);
+  if (weight > 0) {
+    const double* packed = sums[tensor::kCurvature].data();
+    for (std::size_t row = 0; row < d; ++row) {
+      for (std::size_t column = 0; column <= row; ++column) curvature[row * d + column] = *packed++ / weight;
+    }
+  }
+  std::vector<float> factors = state.shared.tensors[0].values;
+  std::vector<double> next = momentum;
+  std::vector<double> metric(d * d);
+  std::vector<double> step(d);
+  for (std::uint32_t i = 0; i < shape_.items; ++i) {
+    const double n = std::max(0.0, sums[tensor::kCount][i]);
+    const double* gradient = sums[tensor::kGradient].data() + std::size_t{i} * d;
+    float* w = factors.data() + std::size_t{i} * d;
+    double* m = next.data() + std::size_t{i} * d;
+    // M_i = n_i C + Λ;  m_i ← β m_i + M_i⁻¹ (G_i − Λ w_i);  w_i += η m_i
+    for (std::size_t row = 0; row < d; ++row) {
+      for (std::size_t column = 0; column <= row; ++column) {
+        metric[row * d + column] = n * curvature[row * d + column];
+      }
+      metric[row * d + row] += prior_[row];
+      step[row] = gradient[row] - prior_[row] * double{w[row]};
+    }
+    bool finite = cholesky(metric.data(), d, d);
+    if (finite) cholesky_solve(metric.data(), d, d, step.data());
+    for (std::size_t k = 0; k < d && finite; ++k) {
+      m[k] = parameters_.momentum * m[k] + step[k];
+      w[k] = static_cast<float>(double{w[k]} + parameters_.rate * m[k]);
+      finite = std::isfinite(m[k]) && std::isfinite(w[k]);
+    }
+    if (!finite) {
+      return fail(ErrorCode::non_finite,
+                  "the step of an item is not finite: its summed curvature is not positive, or its sums are too large",
+                  fmt::format("item {}", i));
+    }
+  }
+  momentum = std::move(next);
+  state.shared.tensors[0].values = std::move(factors);
+  for (std::uint32_t i = 0; i < shape_.items; ++i) {
+    state.shared.tensors[2].values[i] = static_cast<float>(std::max(0.0, sums[tensor::kCount][i]));
+  }
+  state.shared.tensors[1].values[2] += 1;
+  return {};
+}
+
+Quality Mf::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
+  if (purpose == plan::Purpose::survey) return {};
+  const std::vector<double>& metrics =
+      sums[purpose == plan::Purpose::train ? tensor::kTrainMetrics : tensor::kMeasureMetrics];
+  // Sums of many devices; a hostile one may make them negative.
+  const auto count = [&metrics](std::size_t k) {
+    return static_cast<std::uint64_t>(std::llround(std::clamp(metrics[k], 0.0, 9e15)));
+  };
+  const auto rmse = [&metrics, this](std::size_t error, std::uint64_t n) {
+    return n == 0 ? 0.0 : std::sqrt(std::max(0.0, metrics[error]) / static_cast<double>(n)) * range();
+  };
+  Quality quality;
+  quality.devices = count(metric::kDevices);
+  quality.held_out_ratings = count(metric::kHeldOut);
+  quality.training_ratings = count(metric::kTraining);
+  quality.held_out_rmse = rmse(metric::kHeldOutError, quality.held_out_ratings);
+  quality.training_rmse = rmse(metric::kTrainingError, quality.training_ratings);
+  return quality;
+}
+
+}  // namespace chorus::model::mf

@@ -1,0 +1,95 @@
+#include "common/model/registry.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace chorus::model {
+namespace {
+
+using ::testing::HasSubstr;
+
+const ModelShape kShape{.items = 10, .contract = {}, .max_contributors = 512};
+
+void expect_refused(const Settings& settings, std::string_view words, const ModelShape& shape = kShape) {
+  const auto model = make_model("mf", settings, shape);
+  ASSERT_FALSE(model.has_value()) << words;
+  EXPECT_EQ(model.error().code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(model.error().sentence(), HasSubstr(std::string(words)));
+}
+
+TEST(Registry, AnUnknownFamilyListsTheKnownOnes) {
+  const auto model = make_model("mff", {}, kShape);
+  ASSERT_FALSE(model.has_value());
+  EXPECT_EQ(model.error().code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(model.error().sentence(), HasSubstr("'mff'; known: mf"));
+}
+
+TEST(Registry, EveryFamilyStandsOnItsPreset) {
+  for (const Family& family : families()) {
+    const auto model = make_model(family.name, {}, kShape);
+    ASSERT_TRUE(model.has_value()) << model.error().to_string();
+    EXPECT_EQ((*model)->family(), family.name);
+    ASSERT_EQ((*model)->settings().size(), family.settings.size());
+    for (const SettingDescription& setting : family.settings) {
+      EXPECT_EQ((*model)->settings().at(std::string(setting.name)), setting.value);
+      EXPECT_FALSE(setting.meaning.empty());
+    }
+  }
+}
+
+TEST(Registry, SettingsAreKeptInCanonicalForm) {
+  const auto model = make_model("mf", {{"lambda", "12.50"}, {"rank", "007"}, {"rate", "1e0"}}, kShape).value();
+  EXPECT_EQ(model->settings().at("lambda"), "12.5");
+  EXPECT_EQ(model->settings().at("rank"), "7");
+  EXPECT_EQ(model->settings().at("rate"), "1");
+}
+
+TEST(Registry, WrongSettingsNameKeyValueAndWhatWasExpected) {
+  expect_refused({{"lamda", "1"}}, "no setting 'lamda'; it has: update, rank, lambda, lambda_bias");
+  expect_refused({{"rank", "0"}}, "'rank' of the model 'mf' is '0'; expected a whole number from 1 to 127");
+  expect_refused({{"rank", "128"}}, "128");
+  expect_refused({{"rank", "1.5"}}, "1.5");
+  expect_refused({{"rank", ""}}, "rank");
+  expect_refused({{"lambda", "-1"}}, "lambda");
+  expect_refused({{"lambda", "nan"}}, "lambda");
+  expect_refused({{"lambda", "1x"}}, "1x");
+  expect_refused({{"update", "vb"}}, "'vb'; expected newton");
+  expect_refused({{"bits", "16"}}, "'16'; expected one of: 24, 32");
+  expect_refused({{"momentum", "1"}}, "momentum");
+}
+
+TEST(Registry, ShapesThatTheModelCannotWorkOnAreRefused) {
+  ModelShape shape = kShape;
+  shape.items = 0;
+  expect_refused({}, "items", shape);
+  shape = kShape;
+  shape.max_contributors = 0;
+  expect_refused({}, "contributor", shape);
+  shape = kShape;
+  shape.contract.feedback = dataset::Feedback::events;
+  expect_refused({}, "ratings", shape);
+  shape = kShape;
+  shape.contract.maximum = shape.contract.minimum;
+  EXPECT_FALSE(make_model("mf", {}, shape).has_value());
+  shape = kShape;
+  shape.max_contributors = 4096;  // the low limbs of 24 bits hold 4,095
+  expect_refused({}, "4096", shape);
+  EXPECT_TRUE(make_model("mf", {{"bits", "32"}}, shape).has_value());
+}
+
+TEST(Registry, LayoutsHaveHeadroomForEveryCohortSize) {
+  for (const std::uint32_t contributors : {1U, 64U, 512U, 1000U, 4000U}) {
+    ModelShape shape = kShape;
+    shape.max_contributors = contributors;
+    const auto model = make_model("mf", {}, shape);
+    ASSERT_TRUE(model.has_value()) << model.error().to_string();
+    for (const auto purpose : {plan::Purpose::survey, plan::Purpose::train, plan::Purpose::measure}) {
+      EXPECT_EQ((*model)->layout(purpose).max_contributors(), contributors);
+      EXPECT_EQ((*model)->layout(purpose).bits(), 24);
+    }
+    EXPECT_EQ((*model)->layout(plan::Purpose::train).items(), shape.items);
+  }
+}
+
+}  // namespace
+}  // namespace chorus::model

@@ -1,0 +1,257 @@
+// A coordinator of plain code, for driving a Participant: it signs what it is told to sign, lies included.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "client/round/participant.hpp"
+#include "common/crypto/hash.hpp"
+#include "common/dataset/catalogue.hpp"
+#include "common/protocol/documents.hpp"
+#include "common/protocol/job_description.hpp"
+#include "common/protocol/messages.hpp"
+#include "simulations/support/seeded_random.hpp"
+
+namespace chorus::client::testing {
+
+inline constexpr std::uint32_t kItems = 40;
+
+inline dataset::Catalogue make_test_catalogue(std::uint32_t items = kItems, std::uint32_t version = 1) {
+  std::vector<dataset::CatalogueItem> all;
+  for (std::uint32_t i = 0; i < items; ++i) {
+    all.push_back({.id = "item-" + std::to_string(i), .title = "Title " + std::to_string(i), .genres = {}, .year = 0});
+  }
+  return *dataset::Catalogue::create(std::move(all), version);
+}
+
+class FakeCoordinator {
+ public:
+  explicit FakeCoordinator(std::uint64_t seed = 1, std::uint32_t items = kItems)
+      : random_(seed), key_(crypto::SigningKey::generate(random_)), catalogue_(make_test_catalogue(items)) {
+    job_.name = "films";
+    job_.family = "mf";
+    job_.settings = {{"rank", "3"}};
+    job_.max_contributors = 8;
+    // Every setting, defaults too.
+    job_.settings = (*job_.make_model(items))->settings();
+    model_ = std::move(*job_.make_model(items));
+    state_ = model_->initial();
+    publish(ModelVersion(1), 0);
+  }
+
+  const crypto::PublicKey& key() const { return key_.public_key(); }
+  const protocol::JobDescription& job() const { return job_; }
+  const model::Model& model() const { return *model_; }
+  const dataset::Catalogue& catalogue() const { return catalogue_; }
+  const protocol::ModelHeader& header() const { return header_; }
+  const model::ServerState& state() const { return state_; }
+  model::ServerState& state() { return state_; }
+
+  // Signs the present state as this version.
+  void publish(ModelVersion version, std::uint64_t training_rounds) {
+    tensors_ = state_.shared.encode();
+    header_ = {.job = job_.id(),
+               .version = version,
+               .round = RoundId(version.value()),
+               .training_rounds = training_rounds,
+               .model_id = {},
+               .catalogue = crypto::sha256(catalogue_.encode()),
+               .size = tensors_.size(),
+               .tensors = crypto::sha256(tensors_)};
+    header_.model_id = protocol::model_id(job_, model_->solver_version(), model_->layout(plan::Purpose::train),
+                                          header_.catalogue, header_.tensors);
+  }
+
+  protocol::CatalogueHeader catalogue_header() const {
+    const Bytes bytes = catalogue_.encode();
+    return {.job = job_.id(),
+            .version = catalogue_.version(),
+            .items = static_cast<std::uint32_t>(catalogue_.size()),
+            .size = bytes.size(),
+            .digest = crypto::sha256(bytes)};
+  }
+  template <typename Document>
+  protocol::Signed sign(std::string_view label, const Document& document) const {
+    return protocol::sign_document(label, document.encode(), key_);
+  }
+  protocol::Welcome welcome() const {
+    return {.job = sign(protocol::kJobLabel, job_),
+            .catalogue = sign(protocol::kCatalogueLabel, catalogue_header()),
+            .model = sign(protocol::kModelLabel, header_),
+            .finished = false};
+  }
+  protocol::Published published() const { return {sign(protocol::kModelLabel, header_)}; }
+
+  // The answer to a Fetch, in pieces of `piece` bytes.
+  std::vector<protocol::Message> blobs(const protocol::Fetch& fetch, std::size_t piece = 1000) const {
+    const Bytes bytes = fetch.kind == protocol::BlobKind::catalogue ? catalogue_.encode() : tensors_;
+    std::vector<protocol::Message> out;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      const auto from = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+      const auto size = static_cast<std::ptrdiff_t>(std::min(piece, bytes.size() - at));
+      out.emplace_back(protocol::Blob{.kind = fetch.kind,
+                                      .version = fetch.version,
+                                      .offset = at,
+                                      .total = bytes.size(),
+                                      .data = Bytes(from, from + size)});
+    }
+    return out;
+  }
+
+  plan::RoundPlanFields plan_fields(std::uint64_t round, plan::Purpose purpose = plan::Purpose::train) {
+    return {.job = job_.id(),
+            .session = random_.array<32>(),
+            .round = RoundId(round),
+            .cohort = CohortId(0),
+            .purpose = purpose,
+            .model_version = header_.version,
+            .model_id = header_.model_id,
+            .least_members = 2,
+            .most_members = 8,
+            .dropout = {1, 4},
+            .upload_deadline = std::chrono::seconds(30)};
+  }
+  static plan::Floors floors() {
+    return {.least_survivors = 1,
+            .most_members = 64,
+            .most_dropout = {1, 2},
+            .most_coordinates = 1 << 20,
+            .longest_phase = std::chrono::minutes(10)};
+  }
+  // What a lying coordinator could still encode.
+  static plan::Floors no_floors() {
+    return {.least_survivors = 1,
+            .most_members = 0xffff,
+            .most_dropout = {99, 100},
+            .most_coordinates = plan::UpdateLayout::kMaxCoordinates,
+            .longest_phase = std::chrono::hours(1)};
+  }
+  protocol::Manifest manifest(const plan::RoundPlanFields& fields,
+                              std::optional<plan::UpdateLayout> layout = {}) const {
+    auto plan = plan::RoundPlan::create(fields, layout ? *layout : model_->layout(fields.purpose), no_floors());
+    EXPECT_TRUE(plan) << plan.error().to_string();
+    return {protocol::sign_document(protocol::kManifestLabel, plan->encode(), key_)};
+  }
+  protocol::Result result(const plan::RoundPlanFields& fields, protocol::Outcome outcome, ModelVersion version) const {
+    const protocol::RoundResult result{.session = fields.session,
+                                       .round = fields.round,
+                                       .cohort = fields.cohort,
+                                       .outcome = outcome,
+                                       .members = 5,
+                                       .survivors = outcome == protocol::Outcome::aborted ? 0U : 4U,
+                                       .version = version,
+                                       .reason = outcome == protocol::Outcome::aborted ? "too few" : ""};
+    return {sign(protocol::kResultLabel, result)};
+  }
+
+  crypto::SigningKey& signing_key() { return key_; }
+  Bytes& tensors() { return tensors_; }
+  protocol::ModelHeader& header() { return header_; }
+  void set_catalogue(dataset::Catalogue catalogue) { catalogue_ = std::move(catalogue); }
+
+ private:
+  sim::SeededRandom random_;
+  crypto::SigningKey key_;
+  dataset::Catalogue catalogue_;
+  protocol::JobDescription job_;
+  std::unique_ptr<model::Model> model_;
+  model::ServerState state_;
+  Bytes tensors_;
+  protocol::ModelHeader header_;
+};
+
+// A participant in virtual time with everything that it did written down.
+class TestDevice {
+ public:
+  explicit TestDevice(const crypto::PublicKey& coordinator, std::optional<std::uint64_t> rounds = {},
+                      plan::Floors floors = FakeCoordinator::floors())
+      : store_(std::move(*open_memory_store())), floors_(floors) {
+    reconnect(coordinator, rounds);
+  }
+
+  // A new conversation over the same store.
+  void reconnect(const crypto::PublicKey& coordinator, std::optional<std::uint64_t> rounds = {}) {
+    participant_ = std::make_unique<Participant>(ParticipantSetup{
+        .store = *store_, .policy = Policy(floors_), .coordinator = coordinator, .job = job, .rounds = rounds});
+  }
+  void rate(std::string item, double value, bool held_out = false) {
+    const std::vector<StoredRating> rows = {{SecretText(item), value, 0, held_out}};
+    ASSERT_TRUE(store_->put_ratings(rows));
+  }
+
+  void start() { take(participant_->start(now)); }
+  void hear(const protocol::Message& message) { take(participant_->receive(message, now)); }
+  void written() { take(participant_->written(now)); }
+  void advance(Duration by) {
+    now.moment += by;
+    take(participant_->expire(now));
+  }
+  // Says what the coordinator answers to every Fetch, until there is none left.
+  void fetch_all(const FakeCoordinator& coordinator) {
+    while (const auto fetch = last<protocol::Fetch>()) {
+      sent.clear();
+      for (const auto& blob : coordinator.blobs(*fetch)) hear(blob);
+    }
+  }
+  // From Hello to Ready.
+  void join(const FakeCoordinator& coordinator) {
+    start();
+    hear(coordinator.welcome());
+    fetch_all(coordinator);
+  }
+
+  // The last message, if it is of this type.
+  template <typename Kind>
+  std::optional<Kind> last() const {
+    if (sent.empty() || !std::holds_alternative<Kind>(sent.back())) return std::nullopt;
+    return std::get<Kind>(sent.back());
+  }
+  template <typename Kind>
+  std::vector<Kind> all_events() const {
+    std::vector<Kind> out;
+    for (const Event& event : events) {
+      if (const auto* found = std::get_if<Kind>(&event)) out.push_back(*found);
+    }
+    return out;
+  }
+  // All update bytes that were ever handed out.
+  Bytes released;
+  std::vector<protocol::Message> sent;
+  std::vector<Event> events;
+  std::optional<End> end;
+  Now now{.moment = Moment{}, .wall = WallTime(std::chrono::seconds(1'700'000'000))};
+  std::string job;
+
+  ErrorCode end_code() const { return end ? end->error.code() : ErrorCode::io; }
+  bool ended() const { return participant_->ended(); }
+  Store& store() { return *store_; }
+  Participant& participant() { return *participant_; }
+
+ private:
+  void take(Actions actions) {
+    for (Action& action : actions) {
+      if (auto* message = std::get_if<Send>(&action)) {
+        if (const auto* update = std::get_if<protocol::Update>(&message->message)) {
+          released.insert(released.end(), update->data.begin(), update->data.end());
+        }
+        sent.push_back(std::move(message->message));
+      } else if (auto* report = std::get_if<Report>(&action)) {
+        events.push_back(std::move(report->event));
+      } else {
+        end = std::get<End>(std::move(action));
+      }
+    }
+  }
+
+  std::unique_ptr<Store> store_;
+  plan::Floors floors_;
+  std::unique_ptr<Participant> participant_;
+};
+
+}  // namespace chorus::client::testing

@@ -1,0 +1,340 @@
+// A coordinator that lies: every row names the lie, the exact code it must meet, and that not one byte of an update
+// was handed out.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/client/round/fake_coordinator.hpp"
+
+namespace chorus::client {
+namespace {
+
+using testing::FakeCoordinator;
+using testing::TestDevice;
+
+class MaliciousCoordinatorTest : public ::testing::Test {
+ protected:
+  MaliciousCoordinatorTest() : device(coordinator.key()) {
+    device.rate("item-3", 5);
+    device.rate("item-7", 2);
+  }
+  // The plan is refused with this code, by Decline or by hanging up, and nothing was given away.
+  void expect_refused(const protocol::Manifest& manifest, ErrorCode code, bool declined) {
+    const std::size_t before = device.released.size();
+    device.sent.clear();
+    device.hear(manifest);
+    EXPECT_EQ(device.end_code(), code) << device.end->error.to_string();
+    EXPECT_TRUE(device.ended());
+    EXPECT_EQ(device.released.size(), before);
+    const auto decline = device.last<protocol::Decline>();
+    EXPECT_EQ(decline.has_value(), declined);
+    if (decline) {
+      EXPECT_EQ(decline->code, code);
+    }
+  }
+  void expect_nothing_stored() {
+    EXPECT_FALSE(*device.store().model());
+    EXPECT_TRUE(device.released.empty());
+  }
+  FakeCoordinator coordinator;
+  TestDevice device;
+};
+
+TEST_F(MaliciousCoordinatorTest, ControlAnHonestPlanReleasesTheUpdate) {
+  device.join(coordinator);
+  device.hear(coordinator.manifest(coordinator.plan_fields(1)));
+  EXPECT_FALSE(device.released.empty());
+}
+
+TEST_F(MaliciousCoordinatorTest, APlanSignedByAnotherKeyIsRefused) {
+  device.join(coordinator);
+  FakeCoordinator other(99);
+  protocol::Manifest manifest = coordinator.manifest(coordinator.plan_fields(1));
+  manifest.plan = protocol::sign_document(protocol::kManifestLabel, manifest.plan.document, other.signing_key());
+  expect_refused(manifest, ErrorCode::bad_signature, false);
+}
+
+TEST_F(MaliciousCoordinatorTest, APlanSignedUnderAnotherLabelIsRefused) {
+  device.join(coordinator);
+  protocol::Manifest manifest = coordinator.manifest(coordinator.plan_fields(1));
+  manifest.plan = protocol::sign_document(protocol::kResultLabel, manifest.plan.document, coordinator.signing_key());
+  expect_refused(manifest, ErrorCode::bad_signature, false);
+}
+
+TEST_F(MaliciousCoordinatorTest, OneChangedBitOfAPlanIsRefused) {
+  device.join(coordinator);
+  protocol::Manifest manifest = coordinator.manifest(coordinator.plan_fields(1));
+  manifest.plan.document[40] ^= 1;
+  expect_refused(manifest, ErrorCode::bad_signature, false);
+}
+
+TEST_F(MaliciousCoordinatorTest, ARoundThatWasServedIsNotServedAgain) {
+  device.join(coordinator);
+  const auto fields = coordinator.plan_fields(5);
+  const auto manifest = coordinator.manifest(fields);
+  device.hear(manifest);
+  device.hear(coordinator.result(fields, protocol::Outcome::aborted, ModelVersion(1)));
+  expect_refused(manifest, ErrorCode::stale_round, true);
+  device.reconnect(coordinator.key());
+  device.join(coordinator);
+  expect_refused(coordinator.manifest(coordinator.plan_fields(4)), ErrorCode::stale_round, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, ARoundIsNotServedTwiceAfterACrash) {
+  device.join(coordinator);
+  const auto manifest = coordinator.manifest(coordinator.plan_fields(5));
+  device.hear(manifest);
+  EXPECT_FALSE(device.released.empty());
+  device.reconnect(coordinator.key());  // the process died with the update half sent
+  device.join(coordinator);
+  expect_refused(manifest, ErrorCode::stale_round, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, ARoundNumberThatJumpsTooFarIsRefused) {
+  device.join(coordinator);
+  expect_refused(coordinator.manifest(coordinator.plan_fields((std::uint64_t{1} << 20) + 1)), ErrorCode::stale_round,
+                 true);
+}
+
+TEST_F(MaliciousCoordinatorTest, TheSameModelIsAnsweredThreeTimesAndNoMore) {
+  device.join(coordinator);
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    const auto fields = coordinator.plan_fields(round);
+    device.hear(coordinator.manifest(fields));
+    EXPECT_FALSE(device.ended()) << round;
+    device.hear(coordinator.result(fields, protocol::Outcome::aborted, ModelVersion(1)));
+  }
+  expect_refused(coordinator.manifest(coordinator.plan_fields(4)), ErrorCode::model_reused, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, APlanOfAnotherJobIsRefused) {
+  device.join(coordinator);
+  auto fields = coordinator.plan_fields(1);
+  fields.job[0] ^= 1;
+  expect_refused(coordinator.manifest(fields), ErrorCode::wrong_job, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, APlanForAModelThatWasNotAnnouncedIsRefused) {
+  device.join(coordinator);
+  auto fields = coordinator.plan_fields(1);
+  fields.model_version = ModelVersion(2);
+  expect_refused(coordinator.manifest(fields), ErrorCode::wrong_model, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, APlanWithAnotherModelIdIsRefused) {
+  device.join(coordinator);
+  auto fields = coordinator.plan_fields(1);
+  fields.model_id[7] ^= 1;
+  expect_refused(coordinator.manifest(fields), ErrorCode::wrong_model, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, ALayoutThatIsNotTheModelsOwnIsRefused) {
+  device.join(coordinator);
+  std::vector<plan::TensorLayout> tensors = coordinator.model().layout(plan::Purpose::train).tensors();
+  tensors[0].scale_log2 = static_cast<std::int8_t>(tensors[0].scale_log2 - 1);
+  const auto layout = plan::UpdateLayout::create(tensors, 24, 8);
+  ASSERT_TRUE(layout) << layout.error().to_string();
+  expect_refused(coordinator.manifest(coordinator.plan_fields(1), *layout), ErrorCode::wrong_model, true);
+
+  device.reconnect(coordinator.key());
+  device.join(coordinator);
+  expect_refused(coordinator.manifest(coordinator.plan_fields(2), coordinator.model().layout(plan::Purpose::measure)),
+                 ErrorCode::wrong_model, true);
+}
+
+TEST_F(MaliciousCoordinatorTest, PlansBelowTheFloorsAndAboveTheCeilingsAreRefused) {
+  const plan::Floors floors{.least_survivors = 4,
+                            .most_members = 7,
+                            .most_dropout = {1, 3},
+                            .most_coordinates = 1 << 20,
+                            .longest_phase = std::chrono::seconds(60)};
+  const auto with = [&](auto change, ErrorCode code) {
+    TestDevice careful(coordinator.key(), {}, floors);
+    careful.rate("item-1", 3);
+    careful.join(coordinator);
+    auto fields = coordinator.plan_fields(1);
+    fields.least_members = 6;
+    fields.most_members = 7;
+    change(fields);
+    careful.hear(coordinator.manifest(fields));
+    EXPECT_EQ(careful.end_code(), code) << careful.end->error.to_string();
+    EXPECT_EQ(careful.last<protocol::Decline>()->code, code);
+    EXPECT_TRUE(careful.released.empty());
+  };
+  with([](auto& fields) { fields.least_members = 5; }, ErrorCode::parameter_below_floor);  // ⌈4 / (3/4)⌉ = 6
+  with([](auto& fields) { fields.most_members = 8; }, ErrorCode::parameter_above_ceiling);
+  with([](auto& fields) { fields.dropout = {2, 5}; }, ErrorCode::parameter_above_ceiling);
+  with([](auto& fields) { fields.upload_deadline = std::chrono::seconds(61); }, ErrorCode::parameter_above_ceiling);
+}
+
+TEST_F(MaliciousCoordinatorTest, ProductionFloorsRefuseACohortThatIsTooSmallToHideIn) {
+  TestDevice careful(coordinator.key(), {}, plan::kProductionFloors);
+  careful.join(coordinator);
+  careful.hear(coordinator.manifest(coordinator.plan_fields(1)));
+  EXPECT_EQ(careful.end_code(), ErrorCode::parameter_below_floor);
+  EXPECT_TRUE(careful.released.empty());
+}
+
+TEST_F(MaliciousCoordinatorTest, AModelOfOtherBytesThanItsHeaderIsRefused) {
+  coordinator.tensors()[100] ^= 1;
+  device.join(coordinator);
+  EXPECT_EQ(device.end_code(), ErrorCode::bad_signature);
+  expect_nothing_stored();
+}
+
+TEST_F(MaliciousCoordinatorTest, AModelIdThatIsNotTheTensorsOwnIsRefused) {
+  coordinator.header().model_id[0] ^= 1;
+  device.join(coordinator);
+  EXPECT_EQ(device.end_code(), ErrorCode::wrong_model);
+  expect_nothing_stored();
+}
+
+TEST_F(MaliciousCoordinatorTest, AModelWithANumberThatIsNoneIsRefused) {
+  coordinator.state().shared.tensors[0].values[5] = std::numeric_limits<float>::quiet_NaN();
+  coordinator.publish(ModelVersion(1), 0);
+  device.join(coordinator);
+  EXPECT_EQ(device.end_code(), ErrorCode::non_finite);
+  expect_nothing_stored();
+}
+
+TEST_F(MaliciousCoordinatorTest, AnotherModelUnderAKnownVersionIsRefused) {
+  device.join(coordinator);
+  coordinator.state().shared.tensors[0].values[0] += 1;
+  coordinator.publish(ModelVersion(1), 0);
+  device.hear(coordinator.published());
+  EXPECT_EQ(device.end_code(), ErrorCode::wrong_model);
+}
+
+TEST_F(MaliciousCoordinatorTest, AnOlderModelIsRefused) {
+  coordinator.publish(ModelVersion(7), 0);
+  device.join(coordinator);
+  coordinator.publish(ModelVersion(6), 0);
+  device.reconnect(coordinator.key());
+  device.start();
+  device.hear(coordinator.welcome());
+  EXPECT_EQ(device.end_code(), ErrorCode::wrong_model);
+}
+
+TEST_F(MaliciousCoordinatorTest, AnAnnouncementOfTooManyBytesIsNotFetched) {
+  coordinator.header().size = Policy::kMostModelBytes + 1;
+  device.start();
+  device.hear(coordinator.welcome());
+  EXPECT_EQ(device.end_code(), ErrorCode::too_large);
+  EXPECT_FALSE(device.last<protocol::Fetch>());
+}
+
+TEST_F(MaliciousCoordinatorTest, PiecesThatDoNotFitTogetherAreRefused) {
+  const auto with = [&](auto change, ErrorCode code) {
+    TestDevice each(coordinator.key());
+    each.start();
+    each.hear(coordinator.welcome());
+    const auto fetch = each.last<protocol::Fetch>();
+    each.hear(coordinator.blobs(*fetch, 300)[0]);
+    EXPECT_FALSE(each.ended());
+    auto second = std::get<protocol::Blob>(coordinator.blobs(*fetch, 300)[1]);
+    change(second);
+    each.hear(second);
+    EXPECT_EQ(each.end_code(), code);
+    EXPECT_TRUE(each.ended());
+    EXPECT_FALSE(*each.store().catalogue());
+  };
+  with([](auto& blob) { blob.offset += 1; }, ErrorCode::malformed);
+  with([](auto& blob) { blob.total += 1; }, ErrorCode::malformed);
+  with([](auto& blob) { blob.version += 1; }, ErrorCode::malformed);
+  with([](auto& blob) { blob.kind = protocol::BlobKind::model; }, ErrorCode::malformed);
+  with([](auto& blob) { blob.data.clear(); }, ErrorCode::malformed);
+  with([](auto& blob) { blob.data.resize(100'000); }, ErrorCode::malformed);  // beyond the announced end
+}
+
+TEST_F(MaliciousCoordinatorTest, ACatalogueOfOtherBytesThanItsHeaderIsRefused) {
+  device.start();
+  device.hear(coordinator.welcome());
+  auto fetch = device.last<protocol::Fetch>();
+  auto pieces = coordinator.blobs(*fetch, 100'000);
+  std::get<protocol::Blob>(pieces[0]).data.back() ^= 1;
+  device.hear(pieces[0]);
+  EXPECT_EQ(device.end_code(), ErrorCode::bad_signature);
+  EXPECT_FALSE(*device.store().catalogue());
+}
+
+TEST_F(MaliciousCoordinatorTest, ACatalogueThatMovesItemsIsRefused) {
+  device.join(coordinator);
+  std::vector<dataset::CatalogueItem> items(coordinator.catalogue().items().begin(),
+                                            coordinator.catalogue().items().end());
+  std::swap(items[3], items[7]);
+  coordinator.set_catalogue(*dataset::Catalogue::create(items, 2));
+  coordinator.publish(ModelVersion(2), 0);
+  device.reconnect(coordinator.key());
+  device.join(coordinator);
+  EXPECT_EQ(device.end_code(), ErrorCode::wrong_job);
+  EXPECT_EQ((*device.store().catalogue())->bytes, testing::make_test_catalogue().encode());
+}
+
+TEST_F(MaliciousCoordinatorTest, AnotherCoordinatorIsNotEvenGreeted) {
+  device.join(coordinator);
+  FakeCoordinator other(99);
+  device.reconnect(other.key());
+  device.sent.clear();
+  device.start();
+  EXPECT_EQ(device.end_code(), ErrorCode::bad_key);
+  EXPECT_TRUE(device.sent.empty());
+}
+
+TEST_F(MaliciousCoordinatorTest, AnotherJobThanTheOneJoinedIsRefused) {
+  device.join(coordinator);
+  FakeCoordinator same_key(1, testing::kItems);
+  protocol::JobDescription job = same_key.job();
+  job.round_goal = 77;
+  protocol::Welcome welcome = same_key.welcome();
+  welcome.job = same_key.sign(protocol::kJobLabel, job);
+  device.reconnect(same_key.key());
+  device.start();
+  device.hear(welcome);
+  EXPECT_EQ(device.end_code(), ErrorCode::wrong_job);
+}
+
+TEST_F(MaliciousCoordinatorTest, AJobOfAnotherNameThanTheUsersIsRefusedAndNothingIsPinned) {
+  device.job = "books";
+  device.reconnect(coordinator.key());
+  device.start();
+  device.hear(coordinator.welcome());
+  EXPECT_EQ(device.end_code(), ErrorCode::wrong_job);
+  EXPECT_FALSE(*device.store().coordinator_key());
+}
+
+TEST_F(MaliciousCoordinatorTest, AWelcomeWithOneBadSignatureIsNotBelievedAtAll) {
+  const auto with = [&](auto change) {
+    TestDevice each(coordinator.key());
+    protocol::Welcome welcome = coordinator.welcome();
+    change(welcome);
+    each.start();
+    each.hear(welcome);
+    EXPECT_EQ(each.end_code(), ErrorCode::bad_signature);
+    EXPECT_FALSE(*each.store().coordinator_key());
+  };
+  with([](auto& welcome) { welcome.job.signature[3] ^= 1; });
+  with([](auto& welcome) { welcome.catalogue.signature[3] ^= 1; });
+  with([](auto& welcome) { welcome.model->signature[3] ^= 1; });
+}
+
+TEST_F(MaliciousCoordinatorTest, AResultOfAnotherSessionIsNotBelieved) {
+  device.join(coordinator);
+  auto fields = coordinator.plan_fields(1);
+  device.hear(coordinator.manifest(fields));
+  fields.session[0] ^= 1;
+  device.hear(coordinator.result(fields, protocol::Outcome::published, ModelVersion(2)));
+  EXPECT_EQ(device.end_code(), ErrorCode::stale_round);
+  EXPECT_EQ((*device.store().history(1))[0].ending, Ending::lost);
+}
+
+TEST_F(MaliciousCoordinatorTest, AStoreThatLostItsModelGivesNothingAway) {
+  device.join(coordinator);
+  // The stored model was replaced behind the participant.
+  ASSERT_TRUE(device.store().put_model({.header = {}, .items = 1, .tensors = Bytes(10)}));
+  device.hear(coordinator.manifest(coordinator.plan_fields(1)));
+  EXPECT_EQ(device.end_code(), ErrorCode::corrupt);
+  EXPECT_TRUE(device.released.empty());
+  EXPECT_EQ(device.last<protocol::Decline>()->code, ErrorCode::aborted) << "the coordinator does not hear why";
+}
+
+}  // namespace
+}  // namespace chorus::client

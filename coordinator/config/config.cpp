@@ -1,0 +1,239 @@
+// toml++'s exceptions stop in this file.
+#include "coordinator/config/config.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "common/model/registry.hpp"
+#include "coordinator/config/table.hpp"
+
+namespace chorus::coordinator {
+
+namespace {
+
+constexpr std::size_t kMaxFile = std::size_t{1} << 20;
+
+Result<std::string> read_text(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in || std::filesystem::is_directory(file)) {
+    return fail(ErrorCode::not_found, "cannot read this file", file.string());
+  }
+  std::string text(kMaxFile + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > kMaxFile) return fail(ErrorCode::too_large, "a settings file has at most 1 MiB", file.string());
+  return text;
+}
+
+Result<toml::table> parse_toml(std::string_view text, const std::filesystem::path& file) {
+  try {
+    return toml::parse(text, file.string());
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorCode::malformed, std::string(error.description()),
+                fmt::format("{}:{}", file.string(), error.source().begin.line));
+  }
+}
+
+// Relative to the file, not to the folder that the program happens to run in.
+std::filesystem::path beside(const std::filesystem::path& file, const std::string& path) {
+  return (file.parent_path() / path).lexically_normal();
+}
+
+void read_log(Table& log, CoordinatorSettings& settings) {
+  if (const auto level = log.string("level"); level && !log::parse_level(*level, settings.log_level)) {
+    log.reject("level", fmt::format("expected debug, info, warning, error or off, found \"{}\"", *level));
+  }
+  if (const auto format = log.string("format")) {
+    if (*format != "text" && *format != "json") {
+      log.reject("format", fmt::format("expected text or json, found \"{}\"", *format));
+    }
+    settings.log_format = *format == "json" ? log::Format::json : log::Format::text;
+  }
+}
+
+// More than nothing and at most an hour.
+void read_timeout(Table& table, std::string_view key, Duration& out) {
+  table.parsed(key, out, parse_duration);
+  if (out <= Duration::zero() || out > 1h) table.reject(key, "expected more than 0 and at most 1h");
+}
+
+void read_limits(Table& limits, Limits& out) {
+  limits.integer<std::uint32_t>("connections", out.connections, 1, 10'000'000);
+  limits.integer<std::uint32_t>("handshakes", out.handshakes, 1, 100'000);
+  limits.integer<std::uint32_t>("handshakes_per_address", out.handshakes_per_address, 1, 1'000'000);
+  read_timeout(limits, "handshake_timeout", out.handshake_timeout);
+  read_timeout(limits, "hello_timeout", out.hello_timeout);
+  read_timeout(limits, "frame_timeout", out.frame_timeout);
+  read_timeout(limits, "write_timeout", out.write_timeout);
+  limits.integer<std::uint32_t>("queue", out.queue, 8, 100'000);
+}
+
+void read_data(Table& data, dataset::DataContract& contract) {
+  if (const auto feedback = data.string("feedback")) {
+    if (*feedback != "ratings" && *feedback != "events") {
+      data.reject("feedback", fmt::format("expected ratings or events, found \"{}\"", *feedback));
+    }
+    contract.feedback = *feedback == "events" ? dataset::Feedback::events : dataset::Feedback::ratings;
+  }
+  data.number("minimum", contract.minimum);
+  data.number("maximum", contract.maximum);
+  data.number("step", contract.step);
+  data.integer<std::uint32_t>("max_items_per_user", contract.max_items_per_user, 1, dataset::kMaxItemsPerUserCeiling);
+  if (const auto valid = contract.validate(); !valid) data.reject(valid.error().where(), valid.error().sentence());
+}
+
+void read_cohort(Table& cohort, FederationSettings& settings, const plan::Floors& floors) {
+  cohort.parsed("dropout", settings.dropout, parse_ratio);
+  const auto& most = floors.most_dropout;
+  if (std::uint64_t{settings.dropout.numerator} * most.denominator >
+      std::uint64_t{most.numerator} * settings.dropout.denominator) {
+    cohort.reject("dropout", fmt::format("at most {}/{} of a cohort may fail", most.numerator, most.denominator),
+                  ErrorCode::parameter_above_ceiling);
+    return;
+  }
+  const std::uint32_t floor = plan::least_cohort(floors, settings.dropout);
+  settings.cohort_minimum = floor;
+  cohort.integer<std::uint32_t>("minimum", settings.cohort_minimum, 1, floors.most_members);
+  if (settings.cohort_minimum < floor) {
+    cohort.reject("minimum",
+                  fmt::format("at a dropout of {}/{} it is at least {}, so that {} devices are in every sum",
+                              settings.dropout.numerator, settings.dropout.denominator, floor, floors.least_survivors),
+                  ErrorCode::parameter_below_floor);
+  }
+  cohort.integer<std::uint32_t>("size", settings.cohort_size, 1, floors.most_members);
+  if (settings.cohort_size < settings.cohort_minimum) {
+    cohort.reject("size", fmt::format("expected at least the cohort's minimum, {}", settings.cohort_minimum));
+  }
+}
+
+void read_round(Table& round, FederationSettings& settings, const plan::Floors& floors) {
+  round.parsed("gather", settings.gather, parse_duration);
+  round.parsed("upload_deadline", settings.upload_deadline, parse_duration);
+  if (settings.upload_deadline <= Duration::zero() || settings.upload_deadline > floors.longest_phase) {
+    round.reject("upload_deadline",
+                 fmt::format("expected more than 0 and at most {}s",
+                             std::chrono::duration_cast<std::chrono::seconds>(floors.longest_phase).count()));
+  }
+  round.integer<std::uint32_t>("devices", settings.devices, 0);
+  if (settings.devices != 0 && settings.devices < settings.cohort_minimum) {
+    round.reject("devices", fmt::format("expected 0 or at least the cohort's minimum, {}", settings.cohort_minimum));
+  }
+  round.boolean("measure", settings.measure);
+}
+
+// The model itself knows its settings; it is asked here, so that an error has its line.
+Status check_model(const Table& table, const JobSettings& settings) {
+  const model::ModelShape shape{.items = 1, .contract = settings.contract, .max_contributors = 1};
+  const auto whole = model::make_model(settings.family, settings.model, shape);
+  if (whole) return {};
+  std::string place = table.place("family");
+  for (const auto& [key, value] : settings.model) {
+    if (!model::make_model(settings.family, {{key, value}}, shape)) place = table.place(key);
+  }
+  return fail(whole.error().code(), fmt::format("[model] {}", whole.error().to_string()), place);
+}
+
+bool is_job_name(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+}  // namespace
+
+Result<CoordinatorSettings> parse_coordinator_settings(std::string_view text, const std::filesystem::path& file) {
+  CHORUS_TRY(const toml::table root, parse_toml(text, file));
+  CoordinatorSettings settings;
+  Table top(&root, {}, file);
+  const auto listen = top.strings("listen");
+  if (listen.empty()) top.reject("listen", "is missing");
+  for (const auto& address : listen) {
+    if (auto parsed = parse_listen_address(address)) {
+      settings.listen.push_back(std::move(*parsed));
+    } else {
+      top.reject("listen", parsed.error().sentence());
+    }
+  }
+  if (const auto state = top.required_string("state")) settings.state = beside(file, *state);
+  if (const auto folder = top.required_string("certificates")) settings.certificates = beside(file, *folder);
+  Table log(top.table("log"), "log", file);
+  Table limits(top.table("limits"), "limits", file);
+  Table shutdown(top.table("shutdown"), "shutdown", file);
+  CHORUS_TRY_DO(top.finish());
+  read_log(log, settings);
+  CHORUS_TRY_DO(log.finish());
+  read_limits(limits, settings.limits);
+  CHORUS_TRY_DO(limits.finish());
+  shutdown.parsed("grace", settings.shutdown_grace, parse_duration);
+  CHORUS_TRY_DO(shutdown.finish());
+  return settings;
+}
+
+Result<JobSettings> parse_job_settings(std::string_view text, const std::filesystem::path& file,
+                                       const plan::Floors& floors) {
+  CHORUS_TRY(const toml::table root, parse_toml(text, file));
+  JobSettings settings;
+  Table top(&root, {}, file);
+  if (const auto name = top.required_string("name")) {
+    if (!is_job_name(*name)) top.reject("name", "expected 1 to 64 characters of a-z, 0-9 and \"-\"");
+    settings.name = *name;
+  }
+  if (root.contains("rounds")) {
+    std::uint32_t rounds = 0;
+    top.integer<std::uint32_t>("rounds", rounds, 0, 1'000'000'000);
+    settings.rounds = rounds;
+  } else {
+    std::uint32_t unused = 0;
+    top.integer<std::uint32_t>("rounds", unused, 0);  // known, though absent
+  }
+  if (const auto when = top.string("when_finished")) {
+    if (*when != "serve" && *when != "exit") {
+      top.reject("when_finished", fmt::format("expected serve or exit, found \"{}\"", *when));
+    }
+    settings.federation.exit_when_finished = *when == "exit";
+  }
+  if (const auto catalogue = top.required_string("catalogue")) settings.catalogue = beside(file, *catalogue);
+  Table data(top.table("data"), "data", file);
+  Table model(top.table("model"), "model", file);
+  Table cohort(top.table("cohort"), "cohort", file);
+  Table round(top.table("round"), "round", file);
+  CHORUS_TRY_DO(top.finish());
+  read_data(data, settings.contract);
+  CHORUS_TRY_DO(data.finish());
+  settings.family = "mf";
+  if (const auto family = model.string("family")) settings.family = *family;
+  for (auto& [key, value] : model.others()) settings.model.emplace(std::move(key), std::move(value));
+  CHORUS_TRY_DO(model.finish());
+  CHORUS_TRY_DO(check_model(model, settings));
+  read_cohort(cohort, settings.federation, floors);
+  CHORUS_TRY_DO(cohort.finish());
+  read_round(round, settings.federation, floors);
+  CHORUS_TRY_DO(round.finish());
+  return settings;
+}
+
+Result<CoordinatorSettings> read_coordinator_file(const std::filesystem::path& file) {
+  CHORUS_TRY(const std::string text, read_text(file));
+  return parse_coordinator_settings(text, file);
+}
+
+Result<JobSettings> read_job_file(const std::filesystem::path& file, const plan::Floors& floors) {
+  CHORUS_TRY(const std::string text, read_text(file));
+  return parse_job_settings(text, file, floors);
+}
+
+Result<protocol::JobDescription> describe_job(const JobSettings& settings, std::uint32_t items) {
+  CHORUS_TRY(const auto configured,
+             model::make_model(
+                 settings.family, settings.model,
+                 {.items = items, .contract = settings.contract, .max_contributors = settings.federation.cohort_size}));
+  return protocol::JobDescription{.name = settings.name,
+                                  .family = settings.family,
+                                  .settings = configured->settings(),
+                                  .contract = settings.contract,
+                                  .max_contributors = settings.federation.cohort_size,
+                                  .round_goal = settings.rounds.value_or(configured->preset_rounds())};
+}
+
+}  // namespace chorus::coordinator

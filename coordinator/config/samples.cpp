@@ -1,0 +1,107 @@
+#include "coordinator/config/samples.hpp"
+
+namespace chorus::coordinator {
+
+std::string_view sample_coordinator_file() noexcept {
+  return R"toml(# How this coordinator runs: addresses, folders, limits. What it trains is in the job file.
+# Relative paths are relative to this file. Durations are written "500ms", "30s", "10min" or "2h".
+# SIGHUP reloads the certificates, the CRL, [log] level and the job's catalogue; the rest needs a restart.
+
+# Where devices connect: "IPv4:port", "[IPv6]:port". Port 0 takes any free port; the addresses in use are written to
+# <state>/endpoint, one "host:port" a line.
+listen = ["127.0.0.1:7443", "[::1]:7443"]
+
+# The folder of all durable state: coordinator.db, trace.jsonl, endpoint, lock. It is made if it is missing; one
+# coordinator at a time may use it.
+state = "state"
+
+# The folder with coordinator.crt, coordinator.key, authority.crt and crl.pem, as chorus-certs makes them.
+certificates = "certificates"
+
+[log]
+# "debug", "info", "warning", "error" or "off". Devices are never named at info or above.
+level = "info"
+# "text" or "json", one line an event, on standard error.
+format = "text"
+
+[limits]
+# Connections at the same time. More are closed at once and counted. Each needs an open file: see `ulimit -n`.
+connections = 12000
+# TLS handshakes at the same time; more wait in the kernel's queue.
+handshakes = 256
+# New connections a second from one address, after a burst of four times as many. Loopback is not limited.
+handshakes_per_address = 50
+# From the accepted connection to the end of the TLS handshake.
+handshake_timeout = "10s"
+# From there to the device's first message.
+hello_timeout = "10s"
+# From the first byte of a message to its last.
+frame_timeout = "30s"
+# How long one message may wait for a device that does not read.
+write_timeout = "60s"
+# Messages that may wait for one device; beyond it the connection is closed.
+queue = 64
+
+[shutdown]
+# After SIGTERM or SIGINT a round in progress gets this long to complete; then it is aborted.
+grace = "5s"
+)toml";
+}
+
+std::string_view sample_job_file() noexcept {
+  return R"toml(# What this coordinator trains. Relative paths are relative to this file.
+# The job's name, goal, contract, model and cohort size are what devices agree to: once a state folder holds the job
+# they cannot be changed there.
+
+# 1 to 64 characters of a-z, 0-9 and "-". Devices name the job when they connect.
+name = "movies"
+
+# Training rounds after which the job is finished. 0: it goes on for ever. Left out: the model family's preset.
+rounds = 9
+
+# "serve": a finished job still welcomes devices and serves its model. "exit": the coordinator ends with status 0.
+when_finished = "serve"
+
+# The items, a tab-separated table with a header: id, title, year, genres (joined by "|"); all but the id may be left
+# out. An item's line is its index in the model. Lines may be added at the end and are taken over on SIGHUP or at the
+# next start; nothing else may change.
+catalogue = "items.tsv"
+
+[data]
+# "ratings" (an opinion on a scale) or "events" (something happened; a weight says how much).
+feedback = "ratings"
+# The scale: values lie at minimum + k * step, up to maximum; step 0 allows any value in between.
+minimum = 1
+maximum = 5
+step = 1
+# A device with more ratings contributes its most recent ones.
+max_items_per_user = 10000
+
+[model]
+# The model family. Every other key of this table is a setting of that family, for example rank or lambda; the
+# settings that are left out keep their presets, and an unknown one is an error that lists the known ones.
+family = "mf"
+
+[cohort]
+# The most members of one secure sum, at most 512. More devices are divided into several cohorts.
+size = 128
+# The fewest members of a cohort; with fewer devices the coordinator waits. Left out: the floor, which at a dropout
+# of 3/20 is 76, so that at least 64 devices are in every sum. It cannot be set below.
+minimum = 76
+# The share of a cohort that may fail to deliver before its round is aborted; at most 1/3.
+dropout = "3/20"
+
+[round]
+# How long to wait for more devices once there are enough. A round opens sooner if every connected device of the
+# round before is ready again.
+gather = "5s"
+# From a device's invitation to the last byte of its update. Slow networks and large catalogues need more.
+upload_deadline = "30s"
+# A round opens as soon as this many devices are ready, and invites no more than these. 0: no target, all are invited.
+devices = 0
+# After the last training round, one round that trains nothing measures the final model.
+measure = true
+)toml";
+}
+
+}  // namespace chorus::coordinator

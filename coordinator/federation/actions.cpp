@@ -1,0 +1,85 @@
+#include "coordinator/federation/actions.hpp"
+
+#include "common/log/log.hpp"
+
+namespace chorus::coordinator {
+
+namespace {
+
+double seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+// Fields: counts, round, duration and error measures of sums; nothing about a device.
+void write(const WaitingForDevices& event) {
+  log::info("waiting for devices", {{"ready", event.ready}, {"needed", event.needed}});
+}
+void write(const RoundOpened& event) {
+  log::info("round opened", {{"round", event.round.value()},
+                             {"purpose", plan::to_string(event.purpose)},
+                             {"cohorts", event.cohorts},
+                             {"members", event.members}});
+}
+void write(const CohortAborted& event) {
+  log::warning(
+      "cohort aborted",
+      {{"round", event.round.value()}, {"cohort", event.cohort.value()}, {"reason", event.reason.to_string()}});
+}
+void write(const RoundClosed& event) {
+  if (!event.quality) {
+    log::info("round closed", {{"round", event.round.value()},
+                               {"purpose", plan::to_string(event.purpose)},
+                               {"cohorts", event.cohorts},
+                               {"aborted", event.cohorts_aborted},
+                               {"members", event.members},
+                               {"survivors", event.survivors},
+                               {"seconds", seconds(event.took)}});
+    return;
+  }
+  log::info("round closed", {{"round", event.round.value()},
+                             {"purpose", plan::to_string(event.purpose)},
+                             {"cohorts", event.cohorts},
+                             {"aborted", event.cohorts_aborted},
+                             {"members", event.members},
+                             {"survivors", event.survivors},
+                             {"seconds", seconds(event.took)},
+                             {"rmse", event.quality->held_out_rmse},
+                             {"training_rmse", event.quality->training_rmse}});
+}
+void write(const RoundAborted& event) {
+  log::warning("round aborted", {{"round", event.round.value()},
+                                 {"purpose", plan::to_string(event.purpose)},
+                                 {"members", event.members},
+                                 {"seconds", seconds(event.took)},
+                                 {"reason", event.reason.to_string()}});
+}
+void write(const VersionPublished& event) {
+  log::info("version published", {{"version", event.version.value()},
+                                  {"training_rounds", event.training_rounds},
+                                  {"items", event.items},
+                                  {"bytes", event.bytes}});
+}
+void write(const JobFinished& event) {
+  log::info("job finished", {{"training_rounds", event.training_rounds}});
+}
+void write(const CatalogueRefused& event) {
+  log::error("the new catalogue was refused, the old one stays", {{"reason", event.reason.to_string()}});
+}
+
+}  // namespace
+
+Result<BuildStep::Outcome> BuildStep::run() const {
+  if (const auto* step = std::get_if<FromSum>(&work)) {
+    CHORUS_TRY(auto outcome, publisher->step(from, step->purpose, step->round, *step->sum));
+    return outcome;
+  }
+  CHORUS_TRY(auto growth, grow_job(*publisher, from, *std::get<Grow>(work).items));
+  if (!growth) return std::monostate{};
+  return std::move(*growth);
+}
+
+void write_log(const Log& event) {
+  std::visit([](const auto& value) { write(value); }, event);
+}
+
+}  // namespace chorus::coordinator

@@ -1,0 +1,282 @@
+// Federation's events and what devices say outside of rounds; rounds.cpp has the rounds.
+#include "coordinator/federation/federation.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/base/check.hpp"
+#include "common/crypto/secret_bytes.hpp"
+
+namespace chorus::coordinator {
+
+using protocol::CoordinatorPhase;
+
+Result<Federation> Federation::create(const FederationSettings& settings, JobStart start, crypto::RandomSource& random,
+                                      const plan::Floors& floors) {
+  const auto& job = start.publisher->job();
+  if (settings.cohort_minimum == 0 || settings.cohort_minimum > settings.cohort_size) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("a cohort of {} to {} members cannot be", settings.cohort_minimum, settings.cohort_size));
+  }
+  if (settings.cohort_size > job.max_contributors) {
+    return fail(ErrorCode::invalid_argument, fmt::format("cohorts of {} members do not fit the job's headroom for {}",
+                                                         settings.cohort_size, job.max_contributors));
+  }
+  Federation federation(settings, std::move(start), random, floors);
+  for (const auto purpose : {plan::Purpose::survey, plan::Purpose::train, plan::Purpose::measure}) {
+    if (purpose == plan::Purpose::survey && !federation.publisher_->model().needs_survey()) continue;
+    CHORUS_TRY_DO(federation.make_plan(purpose, RoundId(1), CohortId(0), {}));
+  }
+  return federation;
+}
+
+Federation::Federation(const FederationSettings& settings, JobStart start, crypto::RandomSource& random,
+                       const plan::Floors& floors)
+    : settings_(settings),
+      floors_(floors),
+      random_(&random),
+      publisher_(std::move(start.publisher)),
+      version_(std::move(start.version)),
+      progress_(start.progress),
+      phase_(Gathering{}) {
+  if (!next_purpose()) phase_ = Finished{};
+}
+
+std::optional<plan::Purpose> Federation::next_purpose() const {
+  if (publisher_->model().needs_survey() && !progress_.surveyed) return plan::Purpose::survey;
+  const std::uint64_t goal = publisher_->job().round_goal;
+  if (goal == 0 || version_.header.training_rounds < goal) return plan::Purpose::train;
+  if (settings_.measure && !progress_.measured) return plan::Purpose::measure;
+  return std::nullopt;
+}
+
+Result<plan::RoundPlan> Federation::make_plan(plan::Purpose purpose, RoundId round, CohortId cohort,
+                                              const ByteArray<32>& session) const {
+  return plan::RoundPlan::create(plan::RoundPlanFields{.job = publisher_->job_id(),
+                                                       .session = session,
+                                                       .round = round,
+                                                       .cohort = cohort,
+                                                       .purpose = purpose,
+                                                       .model_version = version_.header.version,
+                                                       .model_id = version_.header.model_id,
+                                                       .least_members = settings_.cohort_minimum,
+                                                       .most_members = settings_.cohort_size,
+                                                       .dropout = settings_.dropout,
+                                                       .upload_deadline = settings_.upload_deadline},
+                                 publisher_->model().layout(purpose), floors_);
+}
+
+Actions Federation::on_connected(SessionId id, const identity::DeviceId& device, Moment now) {
+  if (std::holds_alternative<Stopped>(phase_)) return {};
+  if (const auto older = roster_.connect(id, device)) {
+    refuse(*older, Error(ErrorCode::duplicate, "this device has connected again"), now);
+  }
+  sessions_.emplace(id, Session{});
+  return take();
+}
+
+Actions Federation::on_message(SessionId id, protocol::Message message, Moment now) {
+  if (const auto found = sessions_.find(id); found != sessions_.end()) {
+    Session& session = found->second;
+    const auto type = protocol::type_of(message);
+    if (protocol::accepts(session.phase, type)) {
+      if (const auto* hello = std::get_if<protocol::Hello>(&message)) {
+        on_hello(id, session, *hello, now);
+      } else if (const auto* fetch = std::get_if<protocol::Fetch>(&message)) {
+        on_fetch(id, *fetch, now);
+      } else if (type == protocol::MessageType::ready) {
+        on_ready(id, session);
+      } else {
+        on_round_message(id, session, message, now);
+      }
+    } else {
+      // Pieces that were on their way when the round ended are late, not a fault: they are dropped.
+      const auto* update = std::get_if<protocol::Update>(&message);
+      const auto* decline = std::get_if<protocol::Decline>(&message);
+      const bool late = session.phase != CoordinatorPhase::delivered && session.last_round_session &&
+                        ((update != nullptr && update->session == *session.last_round_session) ||
+                         (decline != nullptr && decline->session == *session.last_round_session));
+      if (!late) {
+        refuse(id, Error(ErrorCode::out_of_phase, fmt::format("'{}' was not expected now", protocol::to_string(type))),
+               now);
+      }
+    }
+    consider_round(now);
+    announce_waiting(now);
+  }
+  if (auto* update = std::get_if<protocol::Update>(&message)) crypto::wipe(update->data);
+  return take();
+}
+
+Actions Federation::on_disconnected(SessionId id, Moment now) {
+  forget(id, now);
+  consider_round(now);
+  announce_waiting(now);
+  return take();
+}
+
+Actions Federation::on_time(Moment now) {
+  if (finished() && settings_.exit_when_finished) stop({});  // started with nothing left to do
+  if (auto* collecting = std::get_if<Collecting>(&phase_)) {
+    if (stop_deadline_ && now >= *stop_deadline_) {
+      abort_round(std::move(collecting->round), Error(ErrorCode::aborted, "the coordinator is stopping"), now);
+    } else {
+      for (std::size_t i = 0; i < collecting->round.cohorts.size(); ++i) {
+        on_round_actions(i, collecting->round.cohorts[i].round.on_time(now), now);
+        if (!std::holds_alternative<Collecting>(phase_)) break;
+      }
+    }
+  }
+  consider_round(now);
+  announce_waiting(now);
+  return take();
+}
+
+Actions Federation::on_catalogue(std::vector<dataset::CatalogueItem> items, Moment now) {
+  if (std::holds_alternative<Stopped>(phase_)) return {};
+  new_catalogue_ = std::make_shared<const std::vector<dataset::CatalogueItem>>(std::move(items));
+  if (std::holds_alternative<Gathering>(phase_) || std::holds_alternative<Finished>(phase_)) go_on();
+  consider_round(now);
+  return take();
+}
+
+Actions Federation::on_stop(Moment now) {
+  if (stop_deadline_ || std::holds_alternative<Stopped>(phase_)) return {};
+  stop_deadline_ = now + settings_.shutdown_grace;
+  // A number that is being reserved, a step that is computed or stored, and a round that collects go on; their events
+  // end here.
+  if (std::holds_alternative<Gathering>(phase_) || std::holds_alternative<Finished>(phase_)) stop({});
+  return take();
+}
+
+std::optional<Moment> Federation::next_deadline() const {
+  std::optional<Moment> deadline;
+  if (const auto* collecting = std::get_if<Collecting>(&phase_)) {
+    deadline = stop_deadline_;
+    for (const auto& cohort : collecting->round.cohorts) deadline = sooner(deadline, cohort.round.next_deadline());
+  }
+  if (const auto* gathering = std::get_if<Gathering>(&phase_)) {
+    if (gathering->enough_since) deadline = *gathering->enough_since + settings_.gather;
+    if (announced_ && announced_->ready != roster_.ready() && roster_.ready() > 0 &&
+        std::min(announced_->ready, roster_.ready()) < settings_.cohort_minimum) {
+      deadline = sooner(deadline, announced_->at + settings_.waiting_interval);
+    }
+  }
+  return deadline;
+}
+
+std::optional<CoordinatorPhase> Federation::phase_of(SessionId id) const {
+  const auto found = sessions_.find(id);
+  return found == sessions_.end() ? std::nullopt : std::optional(found->second.phase);
+}
+
+void Federation::on_hello(SessionId id, Session& session, const protocol::Hello& hello, Moment now) {
+  if (hello.protocol_version != protocol::kProtocolVersion) {
+    refuse(
+        id,
+        Error(ErrorCode::unsupported_version, fmt::format("the device speaks protocol version {}, this coordinator {}",
+                                                          hello.protocol_version, protocol::kProtocolVersion)),
+        now);
+    return;
+  }
+  if (!hello.job.empty() && hello.job != publisher_->job().name) {
+    refuse(id, Error(ErrorCode::wrong_job, fmt::format("this coordinator's job is '{}'", publisher_->job().name)), now);
+    return;
+  }
+  session.phase = CoordinatorPhase::enrolled;
+  actions_.emplace_back(Send{{id},
+                             protocol::Welcome{.job = publisher_->job_document(),
+                                               .catalogue = publisher_->catalogue().document,
+                                               .model = version_.document,
+                                               .finished = finished()}});
+}
+
+void Federation::on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now) {
+  if (fetch.kind == protocol::BlobKind::catalogue) {
+    for (const auto* publisher : {&publisher_, &publisher_before_}) {
+      if (*publisher == nullptr || (*publisher)->catalogue().header.version != fetch.version) continue;
+      actions_.emplace_back(SendBlob{id, fetch.kind, fetch.version, (*publisher)->catalogue().bytes});
+      return;
+    }
+  } else {
+    if (version_.header.version.value() == fetch.version) {
+      actions_.emplace_back(SendBlob{id, fetch.kind, fetch.version, version_.tensors});
+      return;
+    }
+    if (version_before_ && version_before_->header.version.value() == fetch.version) {
+      actions_.emplace_back(SendBlob{id, fetch.kind, fetch.version, version_before_->tensors});
+      return;
+    }
+  }
+  // Older than the one before, or of the future: connecting again tells the device which one is the latest.
+  refuse(id,
+         Error(ErrorCode::not_found,
+               fmt::format("there is no {} version {}",
+                           fetch.kind == protocol::BlobKind::catalogue ? "catalogue" : "model", fetch.version)),
+         now);
+}
+
+void Federation::on_ready(SessionId id, Session& session) {
+  if (finished()) {
+    actions_.emplace_back(Send{{id}, protocol::Finished{}});
+    return;
+  }
+  session.phase = CoordinatorPhase::ready;
+  roster_.set_ready(id, true);
+}
+
+void Federation::on_round_message(SessionId id, const Session& session, const protocol::Message& message, Moment now) {
+  auto* collecting = std::get_if<Collecting>(&phase_);
+  // `invited` while the round's other cohorts collect, or its step is computed: the deadline has passed.
+  if (collecting == nullptr || !session.place) return;
+  const Place place = *session.place;
+  auto actions = collecting->round.cohorts[place.cohort].round.on_message(place.member, message, now);
+  if (actions) {
+    on_round_actions(place.cohort, *actions, now);
+  } else if (actions.error().code() != ErrorCode::late) {
+    refuse(id, actions.error(), now);
+  }
+}
+
+void Federation::refuse(SessionId id, Error reason, Moment now) {
+  std::string sentence = reason.sentence().substr(0, protocol::kMaxSentence);
+  actions_.emplace_back(Send{{id}, protocol::Refusal{.code = reason.code(), .sentence = std::move(sentence)}});
+  actions_.emplace_back(Close{id, std::move(reason)});
+  forget(id, now);
+}
+
+void Federation::forget(SessionId id, Moment now) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return;
+  const std::optional<Place> place = found->second.place;
+  sessions_.erase(found);
+  roster_.disconnect(id);
+  if (auto* collecting = std::get_if<Collecting>(&phase_); collecting != nullptr && place) {
+    on_round_actions(place->cohort, collecting->round.cohorts[place->cohort].round.on_disconnect(place->member, now),
+                     now);
+  }
+}
+
+void Federation::announce_waiting(Moment now) {
+  if (!std::holds_alternative<Gathering>(phase_) || roster_.ready() == 0) return;
+  if (announced_) {
+    if (announced_->ready == roster_.ready() || now < announced_->at + settings_.waiting_interval) return;
+    // Once there are enough, more of them are no news.
+    if (std::min(announced_->ready, roster_.ready()) >= settings_.cohort_minimum) return;
+  }
+  announced_ = Announcement{.at = now, .ready = roster_.ready()};
+  actions_.emplace_back(Send{roster_.ready_sessions(), protocol::Waiting{.devices_ready = roster_.ready(),
+                                                                         .devices_needed = settings_.cohort_minimum}});
+}
+
+std::vector<SessionId> Federation::greeted() const {
+  std::vector<SessionId> ids;
+  ids.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) {
+    if (session.phase != CoordinatorPhase::greeting) ids.push_back(id);
+  }
+  return ids;
+}
+
+}  // namespace chorus::coordinator

@@ -1,0 +1,189 @@
+// One job, sans-IO: welcomes devices, schedules rounds, routes their messages, publishes versions. Takes events and
+// the time, returns actions (actions.hpp). Owned by one thread; the daemon and the simulation drive the same class.
+//
+//   Gathering ──▶ Reserving ──▶ Collecting ──▶ Building ──▶ Storing ──▶ Gathering …
+//       │ the job reached its goal       │ every cohort aborted             │
+//       ▼                                ▼                                  ▼
+//   Finished                         Gathering                          Finished
+//
+// Growing comes between two rounds, after Finished too, when the catalogue has new items.
+//
+// The schedule: a survey if the model asks for one, training rounds up to the goal, one measuring round. A round has
+// one or more cohorts; those that abort are left out of its sum. A version is stored before anybody hears of it, and a
+// round's number before it is used, so a killed coordinator costs the round in progress and nothing else.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <variant>
+#include <vector>
+
+#include "common/plan/floors.hpp"
+#include "common/protocol/phases.hpp"
+#include "coordinator/federation/actions.hpp"
+#include "coordinator/federation/job_start.hpp"
+#include "coordinator/federation/settings.hpp"
+#include "coordinator/publish/trace.hpp"
+#include "coordinator/round/round.hpp"
+
+namespace chorus::coordinator {
+
+// Not thread-safe.
+class Federation {
+ public:
+  // `random` draws cohorts and session ids, and must outlive the federation. Errors: those of RoundPlan::create: a
+  // coordinator whose plans no device would accept does not start.
+  [[nodiscard]] static Result<Federation> create(const FederationSettings& settings, JobStart start,
+                                                 crypto::RandomSource& random, const plan::Floors& floors);
+
+  // --- events. A session that Federation has closed is unknown: its events have no effect.
+  // A TLS connection whose certificate names `device`; an older connection of the same device is closed.
+  [[nodiscard]] Actions on_connected(SessionId session, const identity::DeviceId& device, Moment now);
+  // Wipes an update's bytes after use.
+  [[nodiscard]] Actions on_message(SessionId session, protocol::Message message, Moment now);
+  [[nodiscard]] Actions on_disconnected(SessionId session, Moment now);
+  // To be called at next_deadline() or later.
+  [[nodiscard]] Actions on_time(Moment now);
+  // The results of ReserveRound, BuildStep and StoreVersion.
+  [[nodiscard]] Actions on_round_reserved(Status reserved, Moment now);
+  [[nodiscard]] Actions on_step_built(Result<BuildStep::Outcome> built, Moment now);
+  [[nodiscard]] Actions on_stored(Status stored, Moment now);
+  // The catalogue as it is now. What it has gained takes effect between two rounds; one that has lost or changed items
+  // is refused by a Log.
+  [[nodiscard]] Actions on_catalogue(std::vector<dataset::CatalogueItem> items, Moment now);
+  // A round in progress gets settings.shutdown_grace to complete. Stop follows.
+  [[nodiscard]] Actions on_stop(Moment now);
+
+  [[nodiscard]] std::optional<Moment> next_deadline() const;
+
+  // --- for drivers, reports and tests
+  [[nodiscard]] const Publisher& publisher() const noexcept { return *publisher_; }
+  [[nodiscard]] const Version& version() const noexcept { return version_; }
+  [[nodiscard]] const Progress& progress() const noexcept { return progress_; }
+  [[nodiscard]] const Roster& roster() const noexcept { return roster_; }
+  [[nodiscard]] bool finished() const noexcept { return std::holds_alternative<Finished>(phase_); }
+  [[nodiscard]] bool collecting() const noexcept { return std::holds_alternative<Collecting>(phase_); }
+  // Absent for a session that is unknown.
+  [[nodiscard]] std::optional<protocol::CoordinatorPhase> phase_of(SessionId session) const;
+
+ private:
+  struct Place {
+    std::size_t cohort = 0;
+    Member member = 0;
+  };
+  struct Session {
+    protocol::CoordinatorPhase phase = protocol::CoordinatorPhase::greeting;
+    std::optional<Place> place;                       // in the round in progress
+    std::optional<ByteArray<32>> last_round_session;  // whose late pieces are dropped without a word
+  };
+  struct Cohort {
+    Round round;
+    std::vector<SessionId> members;             // by position
+    std::vector<identity::DeviceId> devices;    // by position
+    std::vector<identity::DeviceId> survivors;  // known when it has closed
+    bool closed = false;
+    bool answered = false;  // its members have their Result
+  };
+  // A round from its opening to its result.
+  struct RoundInProgress {
+    RoundId number;
+    plan::Purpose purpose = plan::Purpose::train;
+    Moment opened;
+    std::vector<Cohort> cohorts;
+  };
+
+  // Waits for devices.
+  struct Gathering {
+    std::optional<Moment> enough_since;  // when the minimum was reached
+    bool warned = false;                 // the log knows that there are too few
+  };
+  // The next round's number is being made durable.
+  struct Reserving {
+    RoundId number;
+  };
+  // Updates arrive.
+  struct Collecting {
+    RoundInProgress round;
+    std::shared_ptr<ring::RoundSum> sum;  // of the cohorts that have closed
+  };
+  // A server step is computed.
+  struct Building {
+    RoundInProgress round;
+  };
+  // Its outcome is being made durable.
+  struct Storing {
+    RoundInProgress round;
+    StepOutcome outcome;
+    std::shared_ptr<const Commit> commit;
+  };
+  // The model's rows for new items are computed; then made durable.
+  struct Growing {
+    std::optional<Growth> growth;  // known when it is being stored
+  };
+  // No more rounds.
+  struct Finished {};
+  // Stop was returned.
+  struct Stopped {};
+  using Phase = std::variant<Gathering, Reserving, Collecting, Building, Storing, Growing, Finished, Stopped>;
+
+  Federation(const FederationSettings& settings, JobStart start, crypto::RandomSource& random,
+             const plan::Floors& floors);
+
+  [[nodiscard]] std::optional<plan::Purpose> next_purpose() const;
+  [[nodiscard]] Result<plan::RoundPlan> make_plan(plan::Purpose purpose, RoundId round, CohortId cohort,
+                                                  const ByteArray<32>& session) const;
+  // --- messages (federation.cpp)
+  void on_hello(SessionId id, Session& session, const protocol::Hello& hello, Moment now);
+  void on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now);
+  void on_ready(SessionId id, Session& session);
+  void on_round_message(SessionId id, const Session& session, const protocol::Message& message, Moment now);
+  void refuse(SessionId id, Error reason, Moment now);
+  void forget(SessionId id, Moment now);
+  void announce_waiting(Moment now);
+  [[nodiscard]] std::vector<SessionId> greeted() const;
+  // --- rounds (rounds.cpp)
+  void consider_round(Moment now);
+  [[nodiscard]] std::optional<Moment> opening_time(const Gathering& gathering, Moment now) const;
+  void open_round(RoundId number, Moment now);
+  void invite(RoundInProgress& round, std::vector<SessionId> members, Moment now);
+  void on_round_actions(std::size_t cohort, const RoundActions& actions, Moment now);
+  void close_cohort(std::size_t index);
+  void close_round_if_over(Moment now);
+  void step_stored(Storing storing, Moment now);
+  void growth_stored(Growth growth);
+  void announce_version();
+  void abort_round(RoundInProgress round, const Error& reason, Moment now);
+  void send_results(RoundInProgress& round, protocol::Outcome outcome, const std::string& reason);
+  void send_cohort_result(const RoundInProgress& round, Cohort& cohort, protocol::Outcome outcome,
+                          const std::string& reason);
+  void go_on();  // between two rounds: to Gathering, Finished, the model's growth, or the end
+  void stop(Status outcome);
+  [[nodiscard]] Actions take() { return std::exchange(actions_, {}); }
+
+  FederationSettings settings_;
+  plan::Floors floors_;
+  crypto::RandomSource* random_;
+  std::shared_ptr<const Publisher> publisher_;
+  std::shared_ptr<const std::vector<dataset::CatalogueItem>> new_catalogue_;  // to be considered between two rounds
+  Version version_;
+  Progress progress_;
+  // The version and catalogue before, for devices that asked in the moment of a change.
+  std::optional<Version> version_before_;
+  std::shared_ptr<const Publisher> publisher_before_;
+
+  Roster roster_;
+  std::map<SessionId, Session> sessions_;
+  Phase phase_;
+  std::optional<Moment> stop_deadline_;  // set: stopping
+  struct Announcement {
+    Moment at;
+    std::uint32_t ready = 0;
+  };
+  std::optional<Announcement> announced_;  // the last Waiting
+  Actions actions_;
+};
+
+}  // namespace chorus::coordinator

@@ -1,0 +1,344 @@
+// Federation's rounds: opening, collecting, the step, its publication.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/base/check.hpp"
+#include "coordinator/federation/federation.hpp"
+
+namespace chorus::coordinator {
+
+using protocol::CoordinatorPhase;
+
+std::optional<Moment> Federation::opening_time(const Gathering& gathering, Moment now) const {
+  if (!gathering.enough_since) return std::nullopt;
+  if (settings_.devices != 0 && roster_.ready() >= settings_.devices) return now;
+  if (roster_.returned()) return now;
+  return *gathering.enough_since + settings_.gather;
+}
+
+void Federation::consider_round(Moment now) {
+  auto* gathering = std::get_if<Gathering>(&phase_);
+  if (gathering == nullptr) return;
+  if (roster_.ready() < settings_.cohort_minimum) {
+    gathering->enough_since.reset();
+    if (!std::exchange(gathering->warned, true)) {
+      actions_.emplace_back(Log(WaitingForDevices{.ready = roster_.ready(), .needed = settings_.cohort_minimum}));
+    }
+    return;
+  }
+  if (!gathering->enough_since) gathering->enough_since = now;
+  gathering->warned = false;
+  if (now < *opening_time(*gathering, now)) return;
+  const RoundId number(progress_.last_round.value() + 1);
+  phase_ = Reserving{number};
+  actions_.emplace_back(ReserveRound{number});
+}
+
+Actions Federation::on_round_reserved(Status reserved, Moment now) {
+  if (std::holds_alternative<Stopped>(phase_)) return {};
+  const auto* reserving = std::get_if<Reserving>(&phase_);
+  CHORUS_ENSURE(reserving != nullptr, "a reserved round is waited for");
+  if (!reserved) {
+    stop(fail(reserved.error()));
+    return take();
+  }
+  const RoundId number = reserving->number;
+  progress_.last_round = number;
+  if (stop_deadline_) {
+    stop({});
+  } else {
+    open_round(number, now);
+  }
+  announce_waiting(now);
+  return take();
+}
+
+void Federation::open_round(RoundId number, Moment now) {
+  auto cohorts = roster_.draw(settings_.cohort_minimum, settings_.cohort_size, settings_.devices, *random_);
+  if (cohorts.empty()) {  // some left while the number was reserved
+    go_on();
+    consider_round(now);
+    return;
+  }
+  Collecting collecting{.round = {.number = number, .purpose = *next_purpose(), .opened = now, .cohorts = {}},
+                        .sum = nullptr};
+  std::vector<SessionId> all;
+  for (auto& members : cohorts) {
+    all.insert(all.end(), members.begin(), members.end());
+    invite(collecting.round, std::move(members), now);
+  }
+  roster_.take_part(number, all);
+  announced_.reset();
+  collecting.sum = std::make_shared<ring::RoundSum>(collecting.round.cohorts.front().round.plan().layout());
+  actions_.emplace_back(Log(RoundOpened{.round = number,
+                                        .purpose = collecting.round.purpose,
+                                        .cohorts = static_cast<std::uint32_t>(cohorts.size()),
+                                        .members = static_cast<std::uint32_t>(all.size())}));
+  phase_ = std::move(collecting);
+}
+
+void Federation::invite(RoundInProgress& round, std::vector<SessionId> members, Moment now) {
+  const std::size_t index = round.cohorts.size();
+  const auto session_id = random_->array<32>();
+  auto plan = make_plan(round.purpose, round.number, CohortId(static_cast<std::uint32_t>(index)), session_id);
+  CHORUS_ENSURE(plan.has_value(), "create() has checked what does not change from round to round");
+  std::vector<identity::DeviceId> devices;
+  devices.reserve(members.size());
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    devices.push_back(roster_.device(members[i]));
+    Session& session = sessions_.at(members[i]);
+    session.phase = CoordinatorPhase::invited;
+    session.place = Place{.cohort = index, .member = static_cast<Member>(i)};
+    session.last_round_session = session_id;
+  }
+  actions_.emplace_back(Send{members, protocol::Manifest{protocol::sign_document(protocol::kManifestLabel,
+                                                                                 plan->encode(), publisher_->key())}});
+  const auto size = static_cast<std::uint32_t>(members.size());
+  round.cohorts.push_back(Cohort{.round = Round(std::move(*plan), size, now),
+                                 .members = std::move(members),
+                                 .devices = std::move(devices),
+                                 .survivors = {},
+                                 .closed = false,
+                                 .answered = false});
+}
+
+void Federation::on_round_actions(std::size_t cohort, const RoundActions& actions, Moment now) {
+  auto& collecting = std::get<Collecting>(phase_);
+  for (const auto& action : actions) {
+    if (const auto* delivered = std::get_if<MemberDelivered>(&action)) {
+      sessions_.at(collecting.round.cohorts[cohort].members[delivered->member]).phase = CoordinatorPhase::delivered;
+    } else if (const auto* declined = std::get_if<MemberDeclined>(&action)) {
+      Session& session = sessions_.at(collecting.round.cohorts[cohort].members[declined->member]);
+      session.phase = CoordinatorPhase::enrolled;
+      session.place.reset();
+    } else {
+      close_cohort(cohort);
+    }
+  }
+  close_round_if_over(now);
+}
+
+void Federation::close_cohort(std::size_t index) {
+  auto& collecting = std::get<Collecting>(phase_);
+  Cohort& cohort = collecting.round.cohorts[index];
+  cohort.closed = true;
+  if (const auto* aborted = cohort.round.aborted()) {
+    actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number,
+                                            .cohort = CohortId(static_cast<std::uint32_t>(index)),
+                                            .reason = aborted->reason}));
+    send_cohort_result(collecting.round, cohort, protocol::Outcome::aborted, aborted->reason.sentence());
+    return;
+  }
+  const Round::Summed summed = cohort.round.take_sum();
+  for (const Member survivor : summed.survivors) cohort.survivors.push_back(cohort.devices[survivor]);
+  collecting.sum->add(summed.sum);
+}
+
+void Federation::close_round_if_over(Moment now) {
+  auto& collecting = std::get<Collecting>(phase_);
+  const auto& cohorts = collecting.round.cohorts;
+  if (!std::all_of(cohorts.begin(), cohorts.end(), [](const Cohort& cohort) { return cohort.closed; })) return;
+  if (collecting.sum->contributors() == 0) {
+    const Error reason = cohorts.size() == 1
+                             ? cohorts.front().round.aborted()->reason
+                             : Error(ErrorCode::below_threshold, fmt::format("all {} cohorts aborted", cohorts.size()));
+    abort_round(std::move(collecting.round), reason, now);
+    return;
+  }
+  actions_.emplace_back(BuildStep{
+      .publisher = publisher_,
+      .from = version_,
+      .work = BuildStep::FromSum{
+          .purpose = collecting.round.purpose, .round = collecting.round.number, .sum = std::move(collecting.sum)}});
+  phase_ = Building{std::move(collecting.round)};
+}
+
+Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) {
+  if (std::holds_alternative<Stopped>(phase_)) return {};
+  if (auto* growing = std::get_if<Growing>(&phase_)) {
+    auto* growth = built ? std::get_if<Growth>(&*built) : nullptr;
+    if (growth != nullptr) {
+      actions_.emplace_back(
+          StoreVersion{std::make_shared<const Commit>(Commit{.version = growth->version,
+                                                             .catalogue = growth->publisher->catalogue(),
+                                                             .surveyed = progress_.surveyed,
+                                                             .measured = progress_.measured,
+                                                             .trace_line = growth->trace_line})});
+      growing->growth = std::move(*growth);
+      return take();
+    }
+    if (!built) actions_.emplace_back(Log(CatalogueRefused{built.error()}));
+    go_on();
+    consider_round(now);
+    return take();
+  }
+  CHORUS_ENSURE(std::holds_alternative<Building>(phase_), "a step that was built is waited for");
+  RoundInProgress round = std::get<Building>(std::move(phase_)).round;
+  if (!built) {
+    // The sum is unusable (non_finite): nothing of it is published, the next round starts from the same version.
+    abort_round(std::move(round), built.error(), now);
+    consider_round(now);
+    return take();
+  }
+  StepOutcome outcome = std::get<StepOutcome>(std::move(*built));
+  const protocol::ModelHeader& to = (outcome.version ? *outcome.version : version_).header;
+  TraceRound record{.round = round.number,
+                    .purpose = round.purpose,
+                    .from = version_.header.version,
+                    .to = to.version,
+                    .model = to.tensors,
+                    .cohorts = {},
+                    .quality = outcome.quality};
+  for (const auto& cohort : round.cohorts) record.cohorts.push_back({cohort.devices, cohort.survivors});
+  auto commit =
+      std::make_shared<const Commit>(Commit{.version = outcome.version,
+                                            .catalogue = std::nullopt,
+                                            .surveyed = progress_.surveyed || round.purpose == plan::Purpose::survey,
+                                            .measured = progress_.measured || round.purpose == plan::Purpose::measure,
+                                            .trace_line = to_json_line(record)});
+  actions_.emplace_back(StoreVersion{commit});
+  phase_ = Storing{.round = std::move(round), .outcome = std::move(outcome), .commit = std::move(commit)};
+  return take();
+}
+
+Actions Federation::on_stored(Status stored, Moment now) {
+  if (std::holds_alternative<Stopped>(phase_)) return {};
+  auto* storing = std::get_if<Storing>(&phase_);
+  CHORUS_ENSURE(storing != nullptr || std::holds_alternative<Growing>(phase_),
+                "a version that was stored is waited for");
+  if (!stored) {
+    if (storing != nullptr) {
+      send_results(storing->round, protocol::Outcome::aborted, "the coordinator cannot store the outcome");
+    }
+    stop(fail(stored.error()));
+    return take();
+  }
+  if (storing != nullptr) {
+    step_stored(std::move(*storing), now);
+  } else {
+    growth_stored(std::move(*std::get<Growing>(phase_).growth));
+  }
+  go_on();
+  consider_round(now);
+  announce_waiting(now);
+  return take();
+}
+
+void Federation::step_stored(Storing storing, Moment now) {
+  RoundInProgress& round = storing.round;
+  progress_.surveyed = storing.commit->surveyed;
+  progress_.measured = storing.commit->measured;
+  const bool published = storing.outcome.version.has_value();
+  if (published) version_before_ = std::exchange(version_, std::move(*storing.outcome.version));
+  RoundClosed closed{.round = round.number,
+                     .purpose = round.purpose,
+                     .cohorts = static_cast<std::uint32_t>(round.cohorts.size()),
+                     .took = now - round.opened,
+                     .quality = storing.outcome.quality};
+  for (const auto& cohort : round.cohorts) {
+    closed.members += static_cast<std::uint32_t>(cohort.members.size());
+    closed.survivors += static_cast<std::uint32_t>(cohort.survivors.size());
+    if (cohort.survivors.empty()) ++closed.cohorts_aborted;
+  }
+  actions_.emplace_back(Log(closed));
+  send_results(round, published ? protocol::Outcome::published : protocol::Outcome::measured, {});
+  if (published) announce_version();
+}
+
+void Federation::growth_stored(Growth growth) {
+  publisher_before_ = std::exchange(publisher_, std::move(growth.publisher));
+  version_before_ = std::exchange(version_, std::move(growth.version));
+  announce_version();
+}
+
+void Federation::announce_version() {
+  actions_.emplace_back(Log(VersionPublished{.version = version_.header.version,
+                                             .training_rounds = version_.header.training_rounds,
+                                             .items = publisher_->catalogue().header.items,
+                                             .bytes = version_.header.size}));
+  if (auto everybody = greeted(); !everybody.empty()) {
+    actions_.emplace_back(Send{std::move(everybody), protocol::Published{version_.document}});
+  }
+}
+
+void Federation::abort_round(RoundInProgress round, const Error& reason, Moment now) {
+  RoundAborted aborted{.round = round.number, .purpose = round.purpose, .took = now - round.opened, .reason = reason};
+  for (const auto& cohort : round.cohorts) aborted.members += static_cast<std::uint32_t>(cohort.members.size());
+  actions_.emplace_back(Log(std::move(aborted)));
+  send_results(round, protocol::Outcome::aborted, reason.sentence());
+  // The same devices may fail in the same way: the next round waits its full time.
+  roster_.forget_last_round();
+  go_on();
+}
+
+void Federation::send_results(RoundInProgress& round, protocol::Outcome outcome, const std::string& reason) {
+  for (auto& cohort : round.cohorts) {
+    if (!cohort.answered) send_cohort_result(round, cohort, outcome, reason);
+  }
+}
+
+void Federation::send_cohort_result(const RoundInProgress& round, Cohort& cohort, protocol::Outcome outcome,
+                                    const std::string& reason) {
+  cohort.answered = true;
+  std::vector<SessionId> to;
+  for (const SessionId member : cohort.members) {
+    const auto found = sessions_.find(member);
+    // Not to those who declined: for them the round is over.
+    if (found == sessions_.end() || !found->second.place) continue;
+    found->second.place.reset();
+    found->second.phase = CoordinatorPhase::enrolled;
+    to.push_back(member);
+  }
+  if (to.empty()) return;
+  const protocol::RoundResult result{.session = cohort.round.plan().fields().session,
+                                     .round = round.number,
+                                     .cohort = cohort.round.plan().fields().cohort,
+                                     .outcome = outcome,
+                                     .members = static_cast<std::uint32_t>(cohort.members.size()),
+                                     .survivors = static_cast<std::uint32_t>(cohort.survivors.size()),
+                                     .version = version_.header.version,
+                                     .reason = reason.substr(0, protocol::kMaxSentence)};
+  actions_.emplace_back(Send{std::move(to), protocol::Result{protocol::sign_document(
+                                                protocol::kResultLabel, result.encode(), publisher_->key())}});
+}
+
+void Federation::go_on() {
+  if (stop_deadline_) {
+    stop({});
+  } else if (new_catalogue_ != nullptr) {
+    actions_.emplace_back(BuildStep{
+        .publisher = publisher_, .from = version_, .work = BuildStep::Grow{std::exchange(new_catalogue_, {})}});
+    phase_ = Growing{};
+  } else if (next_purpose()) {
+    phase_ = Gathering{};
+  } else {
+    phase_ = Finished{};
+    actions_.emplace_back(Log(JobFinished{.training_rounds = version_.header.training_rounds}));
+    if (auto everybody = greeted(); !everybody.empty()) {
+      for (const SessionId id : everybody) {
+        Session& session = sessions_.at(id);
+        if (session.phase != CoordinatorPhase::ready) continue;
+        session.phase = CoordinatorPhase::enrolled;
+        roster_.set_ready(id, false);
+      }
+      actions_.emplace_back(Send{std::move(everybody), protocol::Finished{}});
+    }
+    if (settings_.exit_when_finished) stop({});
+  }
+}
+
+void Federation::stop(Status outcome) {
+  std::vector<SessionId> everybody;
+  for (const auto& [id, session] : sessions_) everybody.push_back(id);
+  if (!everybody.empty() && !finished()) {
+    actions_.emplace_back(Send{std::move(everybody), protocol::Refusal{.code = ErrorCode::aborted,
+                                                                       .sentence = "the coordinator is stopping",
+                                                                       .retry_after = settings_.retry_after}});
+  }
+  sessions_.clear();
+  phase_ = Stopped{};
+  actions_.emplace_back(Stop{std::move(outcome)});
+}
+
+}  // namespace chorus::coordinator

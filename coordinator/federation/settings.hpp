@@ -1,0 +1,25 @@
+// How a job's rounds are run: what the job file says beside the job description.
+#pragma once
+
+#include <cstdint>
+
+#include "common/base/time.hpp"
+#include "common/plan/floors.hpp"
+
+namespace chorus::coordinator {
+
+struct FederationSettings {
+  std::uint32_t cohort_size = 128;             // the most members of one cohort; also sizes the headroom of its sum
+  std::uint32_t cohort_minimum = 76;           // the fewest; below, the coordinator waits
+  plan::Ratio dropout{3, 20};                  // raise it where devices often vanish in mid-round
+  Duration upload_deadline = 30s;              // raise it for slow networks and large catalogues
+  Duration gather = 5s;                        // how long to wait for more devices once there are enough
+  std::uint32_t devices = 0;                   // a round opens at once with as many, and invites no more; 0: no target
+  bool measure = true;                         // a round after the last one measures the final model
+  bool exit_when_finished = false;             // else the model is served on
+  Duration shutdown_grace = 5s;                // for a round in progress when the coordinator stops
+  Duration waiting_interval = 1s;              // between two Waiting messages
+  std::chrono::milliseconds retry_after = 5s;  // what devices are told when the coordinator stops
+};
+
+}  // namespace chorus::coordinator

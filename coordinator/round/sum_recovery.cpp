@@ -1,0 +1,104 @@
+// The heavy half of unmasking: secrets from shares, seeds from secrets, and every mask taken off the sum in one pass of
+// the mask kernel.
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "common/base/check.hpp"
+#include "common/crypto/key_exchange.hpp"
+#include "common/ring/mask_kernel.hpp"
+#include "common/ring/packing.hpp"
+#include "common/secagg/transcript.hpp"
+#include "coordinator/round/secure_sum.hpp"
+
+namespace chorus::coordinator {
+
+namespace {
+
+struct Seed {
+  crypto::SecretBytes<32> seed;
+  bool subtract = false;
+};
+
+// Calls work(i) for every i below `count`, on up to `threads` threads.
+template <typename Work>
+void spread(std::size_t count, unsigned threads, Work&& work) {
+  std::atomic<std::size_t> next{0};
+  const auto loop = [&] {
+    for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) work(i);
+  };
+  std::vector<std::jthread> others;
+  for (unsigned i = 1; i < std::min<std::size_t>(threads, count); ++i) others.emplace_back(loop);
+  loop();
+}
+
+}  // namespace
+
+Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
+  const std::uint32_t n = roster_->size();
+  // Most secrets are opened by the same holders: their coefficients are made once.
+  std::map<std::vector<std::uint32_t>, secagg::Recombination> recombinations;
+  std::vector<crypto::SecretBytes<32>> found(n);
+  for (const Secret& secret : secrets_) {
+    const auto [entry, fresh] = recombinations.try_emplace(secret.holders, secret.holders);
+    std::vector<const secagg::Share*> shares;
+    for (const secagg::Share& share : secret.shares) shares.push_back(&share);
+    Result<crypto::SecretBytes<32>> value = entry->second.combine(shares);
+    const bool right =
+        value.has_value() &&
+        (secret.kind == secagg::ShareKind::beta
+             ? secagg::commit_seed(roster_->h1(), secret.position, *value) == seed_commitments_[secret.position]
+             : crypto::ExchangeSecret::from_bytes(crypto::SecretBytes<32>(value->expose())).public_key() ==
+                   roster_->leaf(secret.position).mask_key);
+    if (!right) {
+      Error error(ErrorCode::bad_dealer, "the shares that a member committed to do not make its secret",
+                  to_string(roster_->leaf(secret.position).statement.id));
+      lie_ = Lie{secret.position, error};
+      return fail(std::move(error));
+    }
+    found[secret.position] = std::move(*value);
+  }
+  secrets_.clear();
+
+  // A survivor's self mask, and a lost member's pairwise masks as they stand in the survivors' updates: i added the
+  // mask with j if i < j, so it is subtracted for i < j and added for i > j.
+  const std::vector<std::uint32_t> survivors = survivors_.positions();
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;  // lost, survivor
+  std::vector<std::uint32_t> lost;
+  for (std::uint32_t p = 0; p < n; ++p) {
+    if (!survivors_.contains(p) && seed_commitments_[p] != Digest{}) lost.push_back(p);
+  }
+  for (const std::uint32_t j : lost) {
+    for (const std::uint32_t i : survivors) pairs.emplace_back(j, i);
+  }
+  std::vector<Seed> seeds(survivors.size() + pairs.size());
+  for (std::size_t s = 0; s < survivors.size(); ++s) {
+    seeds[s] = {secagg::self_mask_seed(found[survivors[s]], h2_, survivors[s]), true};
+  }
+  std::atomic<bool> low_order{false};
+  spread(pairs.size(), threads, [&](std::size_t k) {
+    const auto [j, i] = pairs[k];
+    const auto agreed = crypto::Exchange(found[j]).agree(roster_->leaf(i).mask_key);
+    if (!agreed.has_value()) {
+      low_order = true;
+      return;
+    }
+    seeds[survivors.size() + k] = {secagg::pair_mask_seed(*agreed, h2_, i, j), i < j};
+  });
+  // A survivor with such a key could not have been masked with by anybody: its own agreement would have failed too.
+  if (low_order) return fail(ErrorCode::bad_key, "a mask key of low order");
+
+  std::vector<std::uint32_t> lanes(layout_.dimension(), 0);
+  for (crypto::ZeroizingBytes& vector : vectors_) {
+    ring::add_packed(layout_.bits(), vector, lanes);
+    crypto::ZeroizingBytes().swap(vector);
+  }
+  std::vector<ring::Mask> masks;
+  masks.reserve(seeds.size());
+  for (const Seed& seed : seeds) masks.push_back({&seed.seed, seed.subtract});
+  ring::add_masks(layout_, lanes, masks, threads);
+  return ring::CohortSum::of(layout_, std::move(lanes), static_cast<std::uint32_t>(survivors.size()));
+}
+
+}  // namespace chorus::coordinator

@@ -167,6 +167,9 @@ class Town {
   std::vector<Log> log;
   std::optional<Status> stopped;
   std::vector<Close> closed;
+  Store* real_store = nullptr;  // beside `store`
+  // Before its manifests are delivered; counts from 1.
+  std::function<void(std::size_t)> on_round_opened;
   bool hold_work = false;  // reservations, steps and commits wait for release()
 
  private:
@@ -185,7 +188,6 @@ class Town {
 
   void enqueue(Actions actions) {
     for (auto& action : actions) queue_.push_back(std::move(action));
-    if (!running_ && !hold_work) run({});
   }
 
   void ask(Device& device) {
@@ -238,6 +240,10 @@ class Town {
   }
 
   void carry_out(Send& action) {
+    if (const auto* manifest = std::get_if<protocol::Manifest>(&action.message);
+        manifest != nullptr && on_round_opened) {
+      on_round_opened(++opened_);
+    }
     for (const SessionId session : action.to) {
       Device& device = devices_.at(sessions_.at(session));
       if (device.session == session) receive(device, action.message);
@@ -263,13 +269,15 @@ class Town {
       work(action);
     }
   }
-  void work(ReserveRound&) {
-    const Status status = std::exchange(store.next, Status{});
+  void work(ReserveRound& action) {
+    Status status = std::exchange(store.next, Status{});
+    if (status && real_store != nullptr) status = real_store->reserve_round(action.round);
     enqueue(federation_.on_round_reserved(status, now));
   }
   void work(BuildStep& action) { enqueue(federation_.on_step_built(action.run(), now)); }
   void work(StoreVersion& action) {
-    const Status status = std::exchange(store.next, Status{});
+    Status status = std::exchange(store.next, Status{});
+    if (status && real_store != nullptr) status = real_store->commit(*action.commit);
     if (status) store.trace.push_back(action.commit->trace_line);
     enqueue(federation_.on_stored(status, now));
   }
@@ -283,6 +291,7 @@ class Town {
   std::map<std::uint32_t, Device> devices_;
   std::map<SessionId, std::uint32_t> sessions_;
   std::uint64_t last_session_ = 0;
+  std::size_t opened_ = 0;
   std::deque<Action> queue_;
   std::vector<Action> held_;
   bool running_ = false;

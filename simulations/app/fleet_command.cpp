@@ -9,7 +9,7 @@
 
 #include "simulations/fleet/demo_data.hpp"
 #include "simulations/fleet/fleet.hpp"
-#include "simulations/fleet/population.hpp"
+#include "simulations/fleet/members.hpp"
 #include "simulations/fleet/worker.hpp"
 
 namespace chorus::sim {
@@ -72,9 +72,8 @@ void say_what_happened(const WorkerEvent& event, const Fleet& fleet) {
     fmt::print(stderr, "{} of {} devices have imported their ratings\n", fleet.imported(), fleet.devices().size());
   } else if (event.kind == Kind::round) {
     const RoundRecord& round = fleet.rounds().at(event.round);
-    std::uint64_t told = 0;
-    for (const auto& [outcome, devices] : round.outcomes) told += devices;
-    if (told == 1) fmt::print(stderr, "round {} {} after {:.1f} s\n", event.round, event.text, round.first_seconds);
+    if (round.devices() == 1)
+      fmt::print(stderr, "round {} {} after {:.1f} s\n", event.round, event.text, round.first_seconds);
   } else if (event.kind == Kind::trouble && fleet.errors().at(event.text) == 1) {
     fmt::print(stderr, "{}\n", event.sentence);
   }
@@ -85,15 +84,15 @@ Result<int> run(const FleetArguments& arguments) {
   CHORUS_TRY(auto enrolled, read_fleet(arguments.credentials));
   CHORUS_TRY(auto data, load_demo_data(arguments.ratings, arguments.split, arguments.seed));
   const std::size_t limit = arguments.users != 0 ? arguments.users : enrolled.size();
-  CHORUS_TRY(const auto population,
-             Population::create(std::move(data.training), std::move(data.held_out), std::move(enrolled), limit));
+  CHORUS_TRY(const auto members,
+             FleetMembers::create(std::move(data.training), std::move(data.held_out), std::move(enrolled), limit));
   std::error_code error;
   std::filesystem::create_directories(arguments.out, error);
   if (error) return fail(ErrorCode::unwritable, error.message(), arguments.out.string());
   CHORUS_TRY(const auto program, own_program());
   CHORUS_TRY(const auto supervisor, Supervisor::create());
   const std::size_t per_process = std::max<std::uint32_t>(arguments.clients_per_process, 1);
-  const auto needed = static_cast<std::uint32_t>((population.size() + per_process - 1) / per_process);
+  const auto needed = static_cast<std::uint32_t>((members.size() + per_process - 1) / per_process);
   Fleet fleet(*supervisor, {.host = place.host,
                             .port = place.port,
                             .job = arguments.job,
@@ -101,7 +100,7 @@ Result<int> run(const FleetArguments& arguments) {
                             .processes = arguments.processes != 0 ? arguments.processes : needed,
                             .rounds = arguments.rounds,
                             .program = program});
-  CHORUS_TRY_DO(fleet.start(population, [&](const WorkerEvent& event) { say_what_happened(event, fleet); }));
+  CHORUS_TRY_DO(fleet.start(members, [&](const WorkerEvent& event) { say_what_happened(event, fleet); }));
   using Clock = std::chrono::steady_clock;
   auto reason = supervisor->run([&] { return arguments.rounds != 0 && fleet.rounds_completed() >= arguments.rounds; },
                                 Clock::time_point::max());

@@ -1,7 +1,5 @@
 #include "simulations/fleet/demo_data.hpp"
 
-#include <cmath>
-
 #include <fmt/format.h>
 
 #include "common/dataset/planted.hpp"
@@ -70,26 +68,6 @@ Result<DemoData> choose_demo_data(const DemoSources& sources, std::uint64_t seed
     return load_demo_data(*sources.fetched / "ml-latest-small", {}, seed);
   }
   return generate_demo_data(600, 400, seed);
-}
-
-double mean_predictor_rmse(const dataset::RatingTable& training, const dataset::RatingTable& held_out,
-                           std::uint32_t users) {
-  double sum = 0;
-  double count = 0;
-  for (const dataset::Entry& entry : training.entries) {
-    if (entry.user >= users) continue;
-    sum += entry.value;
-    ++count;
-  }
-  const double mean = count > 0 ? sum / count : 0;
-  double squares = 0;
-  double tested = 0;
-  for (const dataset::Entry& entry : held_out.entries) {
-    if (entry.user >= users) continue;
-    squares += (entry.value - mean) * (entry.value - mean);
-    ++tested;
-  }
-  return tested > 0 ? std::sqrt(squares / tested) : 0;
 }
 
 }  // namespace chorus::sim

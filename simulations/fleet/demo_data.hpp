@@ -40,9 +40,4 @@ struct DemoSources {
 // The planted population with a tenth of each user's ratings held out.
 [[nodiscard]] Result<DemoData> generate_demo_data(std::uint32_t users, std::uint32_t items, std::uint64_t seed);
 
-// The root mean squared error of predicting the mean of the training ratings for every held-out rating of the users
-// with an index below `users`: what anything learned must beat. 0 without held-out ratings.
-[[nodiscard]] double mean_predictor_rmse(const dataset::RatingTable& training, const dataset::RatingTable& held_out,
-                                         std::uint32_t users);
-
 }  // namespace chorus::sim

@@ -16,13 +16,19 @@ nlohmann::json median_and_max(std::vector<std::uint64_t> values) {
 
 }  // namespace
 
+std::uint64_t RoundRecord::devices() const noexcept {
+  std::uint64_t count = 0;
+  for (const auto& [outcome, told] : outcomes) count += told;
+  return count;
+}
+
 Fleet::Fleet(Supervisor& supervisor, FleetOptions options) : supervisor_(supervisor), options_(std::move(options)) {}
 
-Status Fleet::start(const Population& population, Listener listener) {
+Status Fleet::start(const FleetMembers& members, Listener listener) {
   listener_ = std::move(listener);
   started_ = std::chrono::steady_clock::now();
-  CHORUS_TRY_DO(population.write_members(options_.out / "population.tsv"));
-  const std::size_t size = population.size();
+  CHORUS_TRY_DO(members.write_population(options_.out / "population.tsv"));
+  const std::size_t size = members.size();
   const std::size_t processes = std::min<std::size_t>(std::max<std::uint32_t>(options_.processes, 1), size);
   devices_.resize(size);
   workers_.resize(processes);
@@ -46,7 +52,7 @@ Status Fleet::start(const Population& population, Listener listener) {
     Supervisor::Watch watch;
     watch.on_output = [this, w](std::string_view line) { on_line(w, line); };
     watch.on_exit = [this, w](const ExitStatus& status) { on_exit(w, status); };
-    CHORUS_TRY(workers_[w].pid, supervisor_.start(std::move(process), std::move(watch), population.slice(first, last)));
+    CHORUS_TRY(workers_[w].pid, supervisor_.start(std::move(process), std::move(watch), members.slice(first, last)));
   }
   return {};
 }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "common/base/result.hpp"
-#include "simulations/fleet/population.hpp"
+#include "simulations/fleet/members.hpp"
 #include "simulations/fleet/supervisor.hpp"
 #include "simulations/fleet/worker_event.hpp"
 
@@ -57,6 +57,9 @@ struct RoundRecord {
   double last_seconds = 0;
   std::uint64_t bytes_up = 0;  // of the devices that took part, since their round before
   std::uint64_t bytes_down = 0;
+
+  // How many devices told of it.
+  [[nodiscard]] std::uint64_t devices() const noexcept;
 };
 
 class Fleet {
@@ -68,7 +71,7 @@ class Fleet {
 
   // Writes population.tsv and starts the workers. REQUIRES: once.
   // Errors: unwritable, already_exists; those of Supervisor::start.
-  [[nodiscard]] Status start(const Population& population, Listener listener = {});
+  [[nodiscard]] Status start(const FleetMembers& members, Listener listener = {});
   // SIGTERM; workers that still run after `grace` are killed.
   void stop(std::chrono::milliseconds grace);
 

@@ -19,6 +19,7 @@
 #include "client/store/store.hpp"
 #include "common/crypto/random_source.hpp"
 #include "common/net/tls_context.hpp"
+#include "simulations/fleet/recommender.hpp"
 #include "simulations/fleet/slice.hpp"
 #include "simulations/fleet/worker_event.hpp"
 
@@ -36,6 +37,8 @@ void tell(const WorkerEvent& event) {
     rest.remove_prefix(static_cast<std::size_t>(written));
   }
 }
+
+constexpr std::size_t kRecommendations = 10;
 
 WallTime wall_now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -135,6 +138,11 @@ void Device::end(const Result<client::AgentSummary>& summary) {
   if (!summary) trouble(summary.error());
   WorkerEvent out = event(WorkerEvent::Kind::ended);
   out.finished = summary.has_value() && summary->finished;
+  if (const auto recommender = Recommender::of(*store_)) {
+    const auto best = recommender->best(kRecommendations);
+    out.recommendations = static_cast<std::uint32_t>(best.size());
+    out.explained = adds_up(best);
+  }
   tell(out);
   ended_();
 }

@@ -1,8 +1,8 @@
 #include "common/base/bytes.hpp"
 
-#include <gtest/gtest.h>
-
 #include <limits>
+
+#include <gtest/gtest.h>
 
 namespace chorus {
 namespace {
@@ -77,6 +77,59 @@ TEST(ByteReader, ACountIsHeldAgainstTheBytesThatAreThere) {
   ByteReader reader(bytes);
   EXPECT_EQ(reader.count(10'000, 8), 0U);
   EXPECT_TRUE(reader.failed());
+}
+
+TEST(ByteWriter, WritesTheDocumentedBytes) {
+  ByteWriter writer;
+  writer.u16(0x0102);
+  writer.string("ab");
+  writer.f32(1.0F);
+  writer.i64(-2);
+  EXPECT_EQ(to_hex(writer.view()),
+            "0201"
+            "020000006162"
+            "0000803f"
+            "feffffffffffffff");
+}
+
+TEST(ByteReader, TheFirstErrorStaysAndWhatFollowsIsZero) {
+  const Bytes bytes{1, 2, 3, 4};
+  ByteReader reader(bytes);
+  reader.reject("the version is not 1");
+  EXPECT_EQ(reader.u8(), 0U);
+  EXPECT_EQ(reader.remaining(), 4U);
+  reader.reject("something else");
+  std::array<std::uint8_t, 2> raw{9, 9};
+  reader.raw(raw);
+  EXPECT_EQ(raw, (std::array<std::uint8_t, 2>{0, 0}));
+  EXPECT_EQ(reader.count(10, 1), 0U);
+  const Status status = reader.finish("header");
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().sentence(), "header is malformed: the version is not 1");
+}
+
+TEST(ByteReader, FloatsKeepTheirBits) {
+  // A signalling NaN with a payload, minus zero, the smallest denormal.
+  const std::array<std::uint32_t, 3> patterns{0x7fa12345, 0x80000000, 0x00000001};
+  for (const std::uint32_t pattern : patterns) {
+    ByteWriter writer;
+    writer.u32(pattern);
+    ByteReader reader(writer.view());
+    std::array<float, 1> value{};
+    reader.f32s(value);
+    ByteWriter again;
+    again.f32s(value);
+    EXPECT_EQ(again.view(), writer.view());
+  }
+}
+
+TEST(Hex, RefusesATextOfAnotherLengthThanAsked) {
+  std::array<std::uint8_t, 2> out{};
+  EXPECT_TRUE(from_hex_into("beef", out).has_value());
+  EXPECT_EQ(out, (std::array<std::uint8_t, 2>{0xbe, 0xef}));
+  const Status status = from_hex_into("beef00", out);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().sentence(), "expected 4 hexadecimal digits, found 6 characters");
 }
 
 TEST(Hex, RoundTripsAndRefusesOtherCharacters) {

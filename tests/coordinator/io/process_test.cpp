@@ -1,0 +1,197 @@
+// The program itself: its exit statuses, its files, its signals.
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "certs/io/authority.hpp"
+#include "certs/io/clock.hpp"
+#include "common/dataset/item_files.hpp"
+#include "coordinator/config/samples.hpp"
+#include "simulations/support/seeded_random.hpp"
+#include "tests/coordinator/town.hpp"
+
+namespace chorus::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A running chorus-coordinator; both its outputs are one text.
+class Process {
+ public:
+  explicit Process(std::vector<std::string> arguments) {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    std::string program = CHORUS_BIN_DIR "/chorus-coordinator";
+    std::vector<char*> raw = {program.data()};
+    for (auto& argument : arguments) raw.push_back(argument.data());
+    raw.push_back(nullptr);
+    process_ = ::fork();
+    if (process_ == 0) {
+      ::dup2(ends[1], STDOUT_FILENO);
+      ::dup2(ends[1], STDERR_FILENO);
+      ::execv(raw[0], raw.data());
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    output_ = ends[0];
+  }
+  ~Process() {
+    if (process_ > 0) {
+      ::kill(process_, SIGKILL);
+      ::waitpid(process_, nullptr, 0);
+    }
+    ::close(output_);
+  }
+
+  // Reads on until the text is there; false if the process ends (or twenty seconds pass) without it.
+  bool says(std::string_view text) {
+    while (said_.find(text) == std::string::npos) {
+      if (!read_some()) return false;
+    }
+    return true;
+  }
+  void signal(int number) const { ::kill(process_, number); }
+  // Its exit status; -1 if a signal ended it.
+  int wait() {
+    while (read_some()) continue;
+    int status = 0;
+    ::waitpid(process_, &status, 0);
+    process_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  [[nodiscard]] const std::string& said() const { return said_; }
+
+ private:
+  bool read_some() {
+    pollfd readable{.fd = output_, .events = POLLIN, .revents = 0};
+    if (::poll(&readable, 1, 20'000) <= 0) return false;
+    char text[4096];
+    const ssize_t count = ::read(output_, text, sizeof text);
+    if (count <= 0) return false;
+    said_.append(text, static_cast<std::size_t>(count));
+    return true;
+  }
+
+  pid_t process_ = -1;
+  int output_ = -1;
+  std::string said_;
+};
+
+class ProcessTest : public ::testing::Test {
+ protected:
+  ProcessTest() {
+    std::string pattern = (fs::temp_directory_path() / "chorus-process-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+    auto authority = certs::Authority::create(folder_ / "authority", certs::wall_clock(), random_).value();
+    const std::vector<std::string> hosts = {"127.0.0.1"};
+    EXPECT_TRUE(authority.issue_coordinator(hosts, folder_ / "certificates", certs::wall_clock()).has_value());
+    write("coordinator.toml", "listen = [\"127.0.0.1:0\"]\nstate = \"state\"\ncertificates = \"certificates\"\n");
+    write("job.toml", "name = \"movies\"\ncatalogue = \"items.tsv\"\n");
+    write("items.tsv", dataset::item_table(test::make_items(20)));
+  }
+  ~ProcessTest() override { fs::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& text) const { std::ofstream(folder_ / name) << text; }
+  [[nodiscard]] std::vector<std::string> command(const std::string& name) const {
+    return {name, "--config", file("coordinator.toml"), "--job", file("job.toml")};
+  }
+  [[nodiscard]] std::string file(const std::string& name) const { return (folder_ / name).string(); }
+
+  sim::SeededRandom random_{5};
+  fs::path folder_;
+};
+
+TEST_F(ProcessTest, PrintsItsSamples) {
+  Process config({"sample-config"});
+  EXPECT_EQ(config.wait(), 0);
+  EXPECT_EQ(config.said(), sample_coordinator_file());
+  Process job({"sample-job"});
+  EXPECT_EQ(job.wait(), 0);
+  EXPECT_EQ(job.said(), sample_job_file());
+}
+
+TEST_F(ProcessTest, AWrongCommandLineOrFileIsStatusTwoAndNamed) {
+  EXPECT_EQ(Process(std::vector<std::string>()).wait(), 2);
+  EXPECT_EQ(Process({"dance"}).wait(), 2);
+  EXPECT_EQ(Process({"serve"}).wait(), 2);
+  EXPECT_EQ(Process({"--help"}).wait(), 0);
+  write("job.toml", "name = \"movies\"\ncatalogue = \"items.tsv\"\ncolour = 3\n");
+  for (const std::string name : {"check", "serve"}) {
+    Process process(command(name));
+    EXPECT_EQ(process.wait(), 2);
+    EXPECT_NE(process.said().find(file("job.toml") + ":3: unknown key 'colour'"), std::string::npos) << process.said();
+    EXPECT_EQ(std::count(process.said().begin(), process.said().end(), '\n'), 1);
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "state"));
+}
+
+TEST_F(ProcessTest, CheckSaysWhatWouldRunAndTouchesNothing) {
+  Process check(command("check"));
+  EXPECT_EQ(check.wait(), 0);
+  EXPECT_NE(check.said().find("job 'movies': 20 items"), std::string::npos) << check.said();
+  EXPECT_FALSE(fs::exists(folder_ / "state"));
+  fs::remove(folder_ / "certificates" / "crl.pem");
+  Process without_list(command("check"));
+  EXPECT_EQ(without_list.wait(), 2);
+  EXPECT_NE(without_list.said().find("crl.pem"), std::string::npos) << without_list.said();
+}
+
+TEST_F(ProcessTest, ServesUntilASignalAndKeepsASecondOneAway) {
+  Process first(command("serve"));
+  ASSERT_TRUE(first.says("listening")) << first.said();
+  EXPECT_NE(first.said().find("NO DIFFERENCING PROTECTION"), std::string::npos);
+  EXPECT_TRUE(fs::exists(folder_ / "state" / "endpoint"));
+  Process second(command("serve"));
+  EXPECT_EQ(second.wait(), 1);
+  EXPECT_NE(second.said().find("another coordinator is using this state folder"), std::string::npos) << second.said();
+  first.signal(SIGTERM);
+  EXPECT_EQ(first.wait(), 0) << first.said();
+  EXPECT_FALSE(fs::exists(folder_ / "state" / "endpoint"));
+}
+
+TEST_F(ProcessTest, AHangupReloadsTheCatalogueAndSaysWhatItRefuses) {
+  Process process(command("serve"));
+  ASSERT_TRUE(process.says("waiting for devices")) << process.said();
+  write("items.tsv", dataset::item_table(test::make_items(21)));
+  process.signal(SIGHUP);
+  ASSERT_TRUE(process.says("items=21")) << process.said();
+  write("items.tsv", dataset::item_table(test::make_items(3)));
+  process.signal(SIGHUP);
+  ASSERT_TRUE(process.says("cannot be removed")) << process.said();
+  write("coordinator.toml", "nonsense");
+  process.signal(SIGHUP);
+  ASSERT_TRUE(process.says("cannot reload")) << process.said();
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(), 0);
+}
+
+TEST_F(ProcessTest, AnotherJobInTheStateFolderIsStatusOne) {
+  {
+    Process process(command("serve"));
+    ASSERT_TRUE(process.says("listening")) << process.said();
+    process.signal(SIGTERM);
+    EXPECT_EQ(process.wait(), 0);
+  }
+  write("job.toml", "name = \"movies\"\ncatalogue = \"items.tsv\"\n[model]\nrank = 7\n");
+  Process process(command("serve"));
+  EXPECT_EQ(process.wait(), 1);
+  EXPECT_NE(process.said().find("[model] rank is 15 there and 7 here"), std::string::npos) << process.said();
+}
+
+TEST_F(ProcessTest, IsReadyAgainAfterKill9) {
+  for (int i = 0; i < 3; ++i) {
+    Process process(command("serve"));
+    ASSERT_TRUE(process.says("listening")) << process.said();
+    process.signal(SIGKILL);
+    EXPECT_EQ(process.wait(), -1);
+  }
+}
+
+}  // namespace
+}  // namespace chorus::coordinator

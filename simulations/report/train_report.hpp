@@ -1,0 +1,70 @@
+// The report of `chorus-sim train` as one JSON object, and as a table for people. Values; stateless.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace chorus::sim {
+
+struct DataSummary {
+  std::string path;
+  std::string format;
+  std::uint64_t users = 0;
+  std::uint64_t items = 0;
+  std::uint64_t ratings = 0;   // training and test together
+  std::uint64_t training = 0;  // of the first split
+  std::uint64_t test = 0;
+  std::uint64_t dropped = 0;     // bad lines left out
+  std::uint64_t duplicates = 0;  // lines that a later one replaced
+};
+
+struct RoundSummary {
+  std::uint32_t round = 0;  // the model after that many training steps
+  double rmse = 0;
+  double mae = 0;
+  double training_rmse = 0;  // of the model that the round started from, as its metrics said
+  double bytes_up = 0;       // of one client
+  double bytes_down = 0;
+  std::uint64_t clipped = 0;
+  double seconds = 0;
+  double evaluation_seconds = 0;
+};
+
+// One training: a fold, with a seed.
+struct RunSummary {
+  std::uint64_t seed = 0;
+  std::uint32_t fold = 0;
+  std::vector<RoundSummary> rounds;
+};
+
+using ConfigValue = std::variant<std::string, double, std::uint64_t, bool>;
+
+struct TrainSummary {
+  DataSummary data;
+  std::vector<std::pair<std::string, ConfigValue>> config;  // every value used, defaults too
+  // Of equal numbers of rounds, at least one.
+  std::vector<RunSummary> runs;
+  double seconds = 0;
+};
+
+struct ReplaySummary {
+  DataSummary data;
+  std::string trace;
+  std::uint64_t rounds = 0;
+  std::uint64_t versions = 0;
+  std::optional<std::string> difference;  // the first one, or what was wrong with the trace
+  double seconds = 0;
+};
+
+// Means over the runs; `clipped` is their total.
+[[nodiscard]] std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs);
+
+[[nodiscard]] std::string to_json(const TrainSummary& summary);
+[[nodiscard]] std::string to_json(const ReplaySummary& summary);
+[[nodiscard]] std::string to_table(const TrainSummary& summary);
+
+}  // namespace chorus::sim

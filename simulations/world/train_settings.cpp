@@ -1,0 +1,135 @@
+#include "simulations/world/train_settings.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace chorus::sim {
+namespace {
+
+constexpr std::uint32_t kMostMembers = 512;
+constexpr std::string_view kServerSettings[] = {"rate", "momentum"};
+
+const model::Family* find_family(std::string_view name) {
+  const auto found = std::ranges::find(model::families(), name, &model::Family::name);
+  return found == model::families().end() ? nullptr : &*found;
+}
+
+bool has_setting(const model::Family& family, std::string_view name) {
+  return std::ranges::find(family.settings, name, &model::SettingDescription::name) != family.settings.end();
+}
+
+std::string known_keys(const model::Family& family) {
+  std::string keys;
+  for (const model::SettingDescription& setting : family.settings) keys += fmt::format("model.{}, ", setting.name);
+  for (const std::string_view name : kServerSettings) {
+    if (has_setting(family, name)) keys += fmt::format("server.{}, ", name);
+  }
+  return keys + "cohort.size, cohort.order";
+}
+
+template <typename T>
+std::optional<T> parse(std::string_view text) {
+  T value{};
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<const std::string> assignments,
+                                            std::string_view aggregation, double participation) {
+  const auto refuse = [](std::string sentence, std::string where) {
+    return fail(ErrorCode::invalid_argument, std::move(sentence), std::move(where));
+  };
+  TrainSettings settings;
+  settings.family = family;
+  const model::Family* known = find_family(family);
+  if (known == nullptr) {
+    std::string names;
+    for (const model::Family& each : model::families()) names += (names.empty() ? "" : ", ") + std::string(each.name);
+    return refuse(fmt::format("there is no model '{}'; known: {}", family, names), "--model");
+  }
+  if (aggregation != "plain" && aggregation != "float") {
+    return refuse(fmt::format("there is no aggregation '{}'; known: float, plain", aggregation), "--aggregation");
+  }
+  settings.aggregation = aggregation == "plain" ? Aggregation::plain : Aggregation::floating;
+  if (!(participation > 0 && participation <= 1)) {
+    return refuse(fmt::format("{} is not a share above 0 and up to 1", participation), "--participation");
+  }
+  settings.participation = participation;
+  for (const std::string& assignment : assignments) {
+    const std::string where = fmt::format("--set {}", assignment);
+    const std::size_t equals = assignment.find('=');
+    if (equals == std::string::npos) return refuse("expected KEY=VALUE", where);
+    const std::string_view key = std::string_view(assignment).substr(0, equals);
+    const std::string_view value = std::string_view(assignment).substr(equals + 1);
+    const auto inner = [&key](std::string_view prefix) {
+      return key.starts_with(prefix) ? key.substr(prefix.size()) : std::string_view();
+    };
+    if (const std::string_view name = inner("model."); has_setting(*known, name)) {
+      settings.model.insert_or_assign(std::string(name), std::string(value));
+    } else if (const std::string_view rule = inner("server.");
+               std::ranges::find(kServerSettings, rule) != std::end(kServerSettings) && has_setting(*known, rule)) {
+      settings.model.insert_or_assign(std::string(rule), std::string(value));
+    } else if (key == "cohort.size") {
+      const auto size = parse<std::uint32_t>(value);
+      if (!size || *size == 0 || *size > kMostMembers) {
+        return refuse(fmt::format("expected a number of members from 1 to {}", kMostMembers), where);
+      }
+      settings.cohort_size = *size;
+    } else if (key == "cohort.order") {
+      if (value != "random" && value != "round-robin") return refuse("expected random or round-robin", where);
+      settings.order = value == "random" ? CohortOrder::random : CohortOrder::round_robin;
+    } else {
+      return refuse(fmt::format("there is no setting '{}'; known: {}", key, known_keys(*known)), where);
+    }
+  }
+  return settings;
+}
+
+Result<std::unique_ptr<model::Model>> TrainSettings::make_model(std::uint32_t items,
+                                                                const dataset::DataContract& contract,
+                                                                std::uint64_t seed) const {
+  model::Settings complete = model;
+  if (const model::Family* known = find_family(family); known != nullptr && has_setting(*known, "seed")) {
+    complete.try_emplace("seed", fmt::format("{}", seed));
+  }
+  return model::make_model(family, complete, {.items = items, .contract = contract, .max_contributors = cohort_size});
+}
+
+std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64_t, bool>>> TrainSettings::describe(
+    const model::Model& made) const {
+  std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64_t, bool>>> all;
+  all.emplace_back("model", family);
+  for (const auto& [name, value] : made.settings()) {
+    const std::string key = "model." + name;
+    if (name == "rounds") continue;  // the preset's; "rounds" below is what was run
+    if (const auto whole = parse<std::uint64_t>(value)) {
+      all.emplace_back(key, *whole);
+    } else if (const auto number = parse<double>(value)) {
+      all.emplace_back(key, *number);
+    } else {
+      all.emplace_back(key, value);
+    }
+  }
+  const dataset::DataContract& contract = made.shape().contract;
+  all.emplace_back("rounds", std::uint64_t{rounds.value_or(made.preset_rounds())});
+  all.emplace_back("aggregation", std::string(aggregation == Aggregation::plain ? "plain" : "float"));
+  all.emplace_back("participation", participation);
+  all.emplace_back("cohort.size", std::uint64_t{cohort_size});
+  all.emplace_back("cohort.order", std::string(order == CohortOrder::random ? "random" : "round-robin"));
+  all.emplace_back("contract.minimum", double{contract.minimum});
+  all.emplace_back("contract.maximum", double{contract.maximum});
+  all.emplace_back("contract.step", double{contract.step});
+  all.emplace_back("contract.max_items_per_user", std::uint64_t{contract.max_items_per_user});
+  if (participation < 1) {
+    all.emplace_back("note", std::string("the model steps on the survivors' sums as with everybody; it has no update "
+                                         "made for partial participation"));
+  }
+  return all;
+}
+
+}  // namespace chorus::sim

@@ -1,0 +1,60 @@
+// A federation in one process, without a network: the same model functions that the daemon and the devices call, the
+// same sums, the same versions. Version 0 is the model's initial state; every round with a server step makes the next.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/base/bytes.hpp"
+#include "common/base/id.hpp"
+#include "common/base/result.hpp"
+#include "common/evaluation/user_data.hpp"
+#include "common/model/model.hpp"
+#include "common/plan/round_plan.hpp"
+
+namespace chorus::sim {
+
+enum class Aggregation {
+  floating,  // "float": sums of 64-bit floats, nothing clipped or rounded; the reference
+  plain,     // "plain": the fixed-point integers that devices would upload, without masks
+};
+
+struct RoundOutcome {
+  model::Quality quality;     // of the version that the round started from, on the contributors' data
+  std::uint64_t clipped = 0;  // numbers beyond their clip
+  std::uint64_t contributors = 0;
+};
+
+// One training of one model. Not thread-safe; uses `threads` threads of its own, and its results do not depend on how
+// many. `model` and `users` must outlive it. Ratings of items beyond the model's catalogue do not count (yet).
+class Training {
+ public:
+  Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation, unsigned threads);
+
+  [[nodiscard]] const model::ServerState& state() const noexcept { return state_; }
+  [[nodiscard]] ModelVersion version() const noexcept { return ModelVersion(version_); }
+  // SHA-256 of the shared tensors' canonical encoding.
+  [[nodiscard]] Digest digest() const;
+
+  // Goes on under the same model with a longer catalogue, which makes the next version. REQUIRES: `longer` has the
+  // settings of the model and at least its items; it must outlive this object.
+  void grow(const model::Model& longer);
+
+  // The users' contributions, their sum, and, unless it only measures, the server's step. REQUIRES: users are below
+  // users.size(), each at most once. Errors: non_finite; version and state are then unchanged.
+  [[nodiscard]] Result<RoundOutcome> round(plan::Purpose purpose, std::span<const std::uint32_t> contributors);
+
+ private:
+  template <typename Sum>
+  [[nodiscard]] Result<RoundOutcome> round_with(plan::Purpose purpose, std::span<const std::uint32_t> contributors);
+
+  const model::Model* model_;
+  const evaluation::UserData& users_;
+  Aggregation aggregation_;
+  unsigned threads_;
+  model::ServerState state_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace chorus::sim

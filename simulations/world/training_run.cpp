@@ -1,0 +1,100 @@
+#include "simulations/world/training_run.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "common/base/check.hpp"
+#include "common/evaluation/rating_test.hpp"
+#include "simulations/support/seeded_random.hpp"
+#include "simulations/world/parallel.hpp"
+
+namespace chorus::sim {
+namespace {
+
+// Who takes part, round by round.
+class Draw {
+ public:
+  Draw(std::uint32_t population, const TrainingOptions& options)
+      : random_(options.seed), order_(options.order), people_(population) {
+    std::iota(people_.begin(), people_.end(), 0U);
+    size_ = std::clamp<std::size_t>(static_cast<std::size_t>(std::llround(options.participation * population)), 1,
+                                    population);
+    if (size_ < people_.size()) shuffle(people_.size());
+  }
+
+  // In increasing order.
+  std::vector<std::uint32_t> next() {
+    std::vector<std::uint32_t> members;
+    if (size_ < people_.size() && order_ == CohortOrder::random) shuffle(size_);
+    for (std::size_t k = 0; k < size_; ++k) members.push_back(people_[(position_ + k) % people_.size()]);
+    if (order_ == CohortOrder::round_robin) position_ = (position_ + size_) % people_.size();
+    std::ranges::sort(members);
+    return members;
+  }
+
+ private:
+  // The first `count` places of a uniform permutation (Fisher and Yates).
+  void shuffle(std::size_t count) {
+    for (std::size_t k = 0; k < count; ++k) std::swap(people_[k], people_[k + random_.below(people_.size() - k)]);
+  }
+
+  SeededRandom random_;
+  CohortOrder order_;
+  std::vector<std::uint32_t> people_;
+  std::size_t size_ = 0;
+  std::size_t position_ = 0;
+};
+
+double seconds_between(Moment start, Moment end) {
+  return std::chrono::duration<double>(end - start).count();
+}
+
+Result<metrics::RatingError> measure(const model::Model& model, const model::TensorSet& shared,
+                                     const evaluation::UserData& users, const dataset::ByUser& test, unsigned threads) {
+  std::vector<Result<metrics::RatingError>> parts(kChunks);
+  for_each_chunk(users.size(), threads, [&](const Chunk& chunk) {
+    parts[chunk.index] = evaluation::test_ratings(model, shared, users, test, static_cast<std::uint32_t>(chunk.first),
+                                                  static_cast<std::uint32_t>(chunk.last));
+  });
+  metrics::RatingError total;
+  for (Result<metrics::RatingError>& part : parts) {
+    if (!part) return fail(std::move(part).error());
+    total.add(*part);
+  }
+  return total;
+}
+
+}  // namespace
+
+Status run_training(const model::Model& model, const Population& population, const dataset::RatingTable& test,
+                    const TrainingOptions& options, const std::function<void(const RoundReport&)>& on_round) {
+  CHORUS_ENSURE(population.size() > 0 && options.participation > 0 && options.participation <= 1,
+                "a training has people, and a share of them takes part");
+  const dataset::ByUser tests(test);
+  Training training(model, population.data(), options.aggregation, options.threads);
+  Draw draw(population.size(), options);
+  for (std::uint32_t round = model.needs_survey() ? 0 : 1; round <= options.rounds; ++round) {
+    RoundReport report;
+    report.round = round;
+    report.purpose = round == 0 ? plan::Purpose::survey : plan::Purpose::train;
+    report.from = training.version();
+    report.contributors = draw.next();
+    report.bytes_up = model.layout(report.purpose).packed_size();
+    report.bytes_down = training.state().shared.encode().size();
+    const Moment start = options.clock();
+    CHORUS_TRY(report.outcome, training.round(report.purpose, report.contributors));
+    const Moment trained = options.clock();
+    report.seconds = seconds_between(start, trained);
+    report.to = training.version();
+    report.digest = training.digest();
+    if (round > 0 && test.size() > 0) {
+      CHORUS_TRY(report.test, measure(model, training.state().shared, population.data(), tests, options.threads));
+      report.evaluation_seconds = seconds_between(trained, options.clock());
+    }
+    on_round(report);
+  }
+  return {};
+}
+
+}  // namespace chorus::sim

@@ -1,0 +1,55 @@
+// `chorus-sim train`: a survey, then rounds of training, each measured on test ratings. Pure: time comes from the
+// caller's clock.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "common/base/time.hpp"
+#include "common/dataset/rating.hpp"
+#include "common/metrics/rating_error.hpp"
+#include "simulations/world/population.hpp"
+#include "simulations/world/training.hpp"
+
+namespace chorus::sim {
+
+// Who takes part in a round with a participation below 1.
+enum class CohortOrder {
+  random,       // drawn anew every round
+  round_robin,  // everybody once before anybody twice, in one random order
+};
+
+struct TrainingOptions {
+  std::uint32_t rounds = 1;
+  Aggregation aggregation = Aggregation::plain;
+  double participation = 1;  // share of the people in a round, within (0, 1]
+  CohortOrder order = CohortOrder::random;
+  std::uint64_t seed = 1;  // of the draws
+  unsigned threads = 1;    // never changes a result
+  std::function<Moment()> clock = [] { return Moment(); };
+};
+
+struct RoundReport {
+  std::uint32_t round = 0;  // 0: the survey; k: the version after k training steps
+  plan::Purpose purpose = plan::Purpose::train;
+  ModelVersion from;
+  ModelVersion to;
+  Digest digest{};                          // of version `to`
+  std::vector<std::uint32_t> contributors;  // users
+  RoundOutcome outcome;
+  metrics::RatingError test;  // of version `to`; nothing measured for the survey
+  std::size_t bytes_up = 0;   // of one client
+  std::size_t bytes_down = 0;
+  double seconds = 0;  // contributions, sum and step
+  double evaluation_seconds = 0;
+};
+
+// Runs the whole training; calls `on_round` after each round, the survey too. `test` is over the population's id maps.
+// Errors: non_finite.
+[[nodiscard]] Status run_training(const model::Model& model, const Population& population,
+                                  const dataset::RatingTable& test, const TrainingOptions& options,
+                                  const std::function<void(const RoundReport&)>& on_round);
+
+}  // namespace chorus::sim

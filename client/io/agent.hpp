@@ -11,6 +11,7 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 
+#include "client/io/endpoint.hpp"
 #include "client/policy/policy.hpp"
 #include "client/round/event.hpp"
 #include "client/store/store.hpp"
@@ -19,13 +20,6 @@
 #include "common/net/tls_context.hpp"
 
 namespace chorus::client {
-
-struct Endpoint {
-  std::string host;  // a DNS name or an address literal; the coordinator's certificate must name it
-  std::uint16_t port = 0;
-};
-// "example.org:7443", "[2001:db8::1]:7443"
-[[nodiscard]] std::string to_string(const Endpoint& endpoint);
 
 // When an agent is done.
 struct StopCondition {
@@ -95,8 +89,8 @@ class Agent {
   // Ends run() soon, with `stopped` set: closes the connection and gives up what was under way. On the executor.
   void stop();
 
-  // So far; also after an error.
-  [[nodiscard]] const AgentSummary& summary() const noexcept;
+  // So far, with the connection that is open now; also after an error. On the executor.
+  [[nodiscard]] AgentSummary summary() const noexcept;
 
  private:
   struct State;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
+#include "common/ring/packing.hpp"
 
 namespace chorus::ring {
 namespace {
@@ -151,38 +152,6 @@ void encode_into(const UpdateLayout& layout, const Contribution& contribution, E
            [out](std::size_t k, std::int64_t value) { store<kBytes>(out + k * kBytes, value); });
 }
 
-std::uint32_t load32(const std::uint8_t* in) noexcept {
-  return std::uint32_t{in[0]} | std::uint32_t{in[1]} << 8 | std::uint32_t{in[2]} << 16 | std::uint32_t{in[3]} << 24;
-}
-
-void add16(std::span<std::uint32_t> sum, const std::uint8_t* in) noexcept {
-  for (std::size_t k = 0; k < sum.size(); ++k) {
-    sum[k] = (sum[k] + (std::uint32_t{in[2 * k]} | std::uint32_t{in[2 * k + 1]} << 8)) & 0xFFFFU;
-  }
-}
-
-// Four coordinates are three words.
-void add24(std::span<std::uint32_t> sum, const std::uint8_t* in) noexcept {
-  constexpr std::uint32_t mask = 0xFFFFFF;
-  std::size_t k = 0;
-  for (; k + 4 <= sum.size(); k += 4, in += 12) {
-    const std::uint32_t a = load32(in);
-    const std::uint32_t b = load32(in + 4);
-    const std::uint32_t c = load32(in + 8);
-    sum[k] = (sum[k] + a) & mask;
-    sum[k + 1] = (sum[k + 1] + (a >> 24 | b << 8)) & mask;
-    sum[k + 2] = (sum[k + 2] + (b >> 16 | c << 16)) & mask;
-    sum[k + 3] = (sum[k + 3] + (c >> 8)) & mask;
-  }
-  for (; k < sum.size(); ++k, in += 3) {
-    sum[k] = (sum[k] + (std::uint32_t{in[0]} | std::uint32_t{in[1]} << 8 | std::uint32_t{in[2]} << 16)) & mask;
-  }
-}
-
-void add32(std::span<std::uint32_t> sum, const std::uint8_t* in) noexcept {
-  for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += load32(in + 4 * k);
-}
-
 }  // namespace
 
 Result<crypto::ZeroizingBytes> encode(const UpdateLayout& layout, const Contribution& contribution,
@@ -203,11 +172,13 @@ Result<crypto::ZeroizingBytes> encode(const UpdateLayout& layout, const Contribu
   return packed;
 }
 
-CohortSum::CohortSum(const UpdateLayout& layout)
+CohortSum::CohortSum(const UpdateLayout& layout) : CohortSum(layout, layout.dimension()) {}
+
+CohortSum::CohortSum(const UpdateLayout& layout, std::size_t coordinates)
     : bits_(layout.bits()),
       max_contributors_(layout.max_contributors()),
       packed_size_(layout.packed_size()),
-      sum_(layout.dimension(), 0) {}
+      sum_(coordinates, 0) {}
 
 Status CohortSum::add(ByteView packed) {
   if (packed.size() != packed_size_) {
@@ -217,19 +188,20 @@ Status CohortSum::add(ByteView packed) {
     return fail(ErrorCode::too_large,
                 fmt::format("the layout has headroom for {} contributors, and they are there", max_contributors_));
   }
-  switch (bits_) {
-    case 16:
-      add16(sum_, packed.data());
-      break;
-    case 24:
-      add24(sum_, packed.data());
-      break;
-    default:
-      add32(sum_, packed.data());
-      break;
-  }
+  add_packed(bits_, packed, sum_);
   ++contributors_;
   return {};
+}
+
+CohortSum CohortSum::of(const plan::UpdateLayout& layout, std::vector<std::uint32_t> coordinates,
+                        std::uint32_t contributors) {
+  CHORUS_ENSURE(coordinates.size() == layout.dimension(), "a sum has its layout's coordinates");
+  const std::uint32_t mask = ~std::uint32_t{0} >> (32 - layout.bits());
+  for (std::uint32_t& coordinate : coordinates) coordinate &= mask;
+  CohortSum sum(layout, 0);
+  sum.sum_ = std::move(coordinates);
+  sum.contributors_ = contributors;
+  return sum;
 }
 
 RoundSum::RoundSum(const UpdateLayout& layout) : layout_(layout), sum_(layout.dimension(), 0) {}

@@ -25,6 +25,10 @@ struct EncodeCounts {
 class CohortSum {
  public:
   explicit CohortSum(const plan::UpdateLayout& layout);
+  // The sum that unmasking found: coordinates are cut to the ring's width. REQUIRES: coordinates.size() ==
+  // layout.dimension().
+  [[nodiscard]] static CohortSum of(const plan::UpdateLayout& layout, std::vector<std::uint32_t> coordinates,
+                                    std::uint32_t contributors);
   // Adds a packed upload. Errors: malformed, if it is not layout.packed_size() bytes; too_large, beyond the
   // contributors that the layout has headroom for. The sum is then unchanged.
   [[nodiscard]] Status add(ByteView packed);
@@ -33,6 +37,7 @@ class CohortSum {
   [[nodiscard]] std::span<const std::uint32_t> coordinates() const noexcept { return sum_; }
 
  private:
+  CohortSum(const plan::UpdateLayout& layout, std::size_t coordinates);
   int bits_;
   std::uint32_t max_contributors_;
   std::size_t packed_size_;

@@ -10,8 +10,9 @@ namespace chorus::wire {
 
 namespace {
 
-// A payload's buffer grows with what has arrived, so that a peer that announces much and sends little costs little.
+// A payload's buffer: the first, and then as many times what has arrived.
 constexpr std::size_t kFirstBuffer = 4096;
+constexpr std::size_t kGrowth = 4;
 
 }  // namespace
 
@@ -32,38 +33,50 @@ Result<FrameHead> parse_head(std::span<const std::uint8_t, kFrameHeader> head) {
   return FrameHead{type, payload};
 }
 
-Result<FrameReader::Fed> FrameReader::feed(ByteView input) {
-  Fed fed;
+std::span<std::uint8_t> FrameReader::space() {
+  if (!parsed_) return std::span(head_).subspan(filled_);
+  const std::size_t have = filled_ - kFrameHeader;
+  if (have == capacity_) grow();
+  return {payload_.get() + have, std::min(capacity_, parsed_->payload) - have};
+}
+
+void FrameReader::grow() {
+  const std::size_t have = filled_ - kFrameHeader;
+  const std::size_t capacity = std::min(parsed_->payload, std::max(kFirstBuffer, kGrowth * have));
+  auto larger = std::make_unique_for_overwrite<std::uint8_t[]>(capacity);
+  std::copy_n(payload_.get(), have, larger.get());
+  payload_ = std::move(larger);
+  capacity_ = capacity;
+}
+
+Result<std::optional<protocol::Message>> FrameReader::filled(std::size_t size) {
+  filled_ += size;
   if (!parsed_) {
-    const std::size_t taken = std::min(kFrameHeader - head_filled_, input.size());
-    std::copy_n(input.begin(), taken, head_.begin() + static_cast<std::ptrdiff_t>(head_filled_));
-    head_filled_ += taken;
-    fed.consumed = taken;
-    if (head_filled_ < kFrameHeader) return fed;
+    if (filled_ < kFrameHeader) return std::nullopt;
     CHORUS_TRY(parsed_, parse_head(head_));
     if ((accepted_ & protocol::message_bit(parsed_->type)) == 0) {
       return fail(ErrorCode::out_of_phase,
                   fmt::format("'{}' is not accepted in this phase", protocol::to_string(parsed_->type)));
     }
   }
-  const std::size_t missing = parsed_->payload - payload_.size();
-  const ByteView piece = input.subspan(fed.consumed, std::min(missing, input.size() - fed.consumed));
-  fed.consumed += piece.size();
-  if (piece.size() == missing && payload_.empty()) {
-    // The whole payload lies in the input.
-    CHORUS_TRY(fed.message, decode(parsed_->type, piece));
-  } else {
-    const std::size_t size = payload_.size() + piece.size();
-    if (size > payload_.capacity()) {
-      payload_.reserve(std::min(parsed_->payload, std::max(kFirstBuffer, 2 * size)));
-    }
-    payload_.insert(payload_.end(), piece.begin(), piece.end());
-    if (piece.size() < missing) return fed;
-    CHORUS_TRY(fed.message, decode(parsed_->type, payload_));
-    payload_ = Bytes();
-  }
-  head_filled_ = 0;
+  if (filled_ - kFrameHeader < parsed_->payload) return std::nullopt;
+  CHORUS_TRY(protocol::Message message, decode(parsed_->type, {payload_.get(), parsed_->payload}));
+  payload_.reset();
+  capacity_ = 0;
+  filled_ = 0;
   parsed_.reset();
+  return message;
+}
+
+Result<FrameReader::Fed> FrameReader::feed(ByteView input) {
+  Fed fed;
+  while (fed.consumed < input.size() && !fed.message) {
+    const std::span<std::uint8_t> room = space();
+    const std::size_t taken = std::min(room.size(), input.size() - fed.consumed);
+    std::copy_n(input.begin() + static_cast<std::ptrdiff_t>(fed.consumed), taken, room.begin());
+    fed.consumed += taken;
+    CHORUS_TRY(fed.message, filled(taken));
+  }
   return fed;
 }
 

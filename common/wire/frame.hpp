@@ -32,30 +32,42 @@ struct FrameHead {
 // From the first kFrameHeader bytes. Errors: malformed (unknown type, length 0), too_large (beyond max_payload(type)).
 [[nodiscard]] Result<FrameHead> parse_head(std::span<const std::uint8_t, kFrameHeader> head);
 
-// Cuts a byte stream into messages. Holds at most one frame; its buffer is given back when a frame is complete, so an
-// idle connection holds none. A type that is not accepted is refused
-// before its payload is read: see set_accepted. Not thread-safe.
+// Cuts a byte stream into messages. Holds at most one frame, in a buffer that grows with what has arrived and is given
+// back when the frame is complete: an idle connection holds none, and a peer that announces much and sends little costs
+// little. A type that is not accepted is refused before its payload is read. Not thread-safe.
 class FrameReader {
  public:
   // Only these types are read on (a bit for each MessageType, protocol::message_bit); another is out_of_phase before
   // its payload is buffered.
   void set_accepted(std::uint32_t types) noexcept { accepted_ = types; }
+
+  // Where the next bytes of the stream go, never empty and never beyond the end of the frame that has begun.
+  [[nodiscard]] std::span<std::uint8_t> space();
+  // The first `size` bytes of space() were filled; the message, if its frame is now complete. After an error the reader
+  // is dead. REQUIRES: size <= space().size().
+  [[nodiscard]] Result<std::optional<protocol::Message>> filled(std::size_t size);
+
   // Takes bytes from the front of `input` up to the end of one frame and says how many it took; the message is there
-  // if the frame is complete. After an error the reader is dead.
+  // if the frame is complete.
   struct Fed {
     std::size_t consumed = 0;
     std::optional<protocol::Message> message;
   };
   [[nodiscard]] Result<Fed> feed(ByteView input);
+
   // In the middle of a frame: a peer that closes now truncated it.
-  [[nodiscard]] bool mid_frame() const noexcept { return head_filled_ != 0; }
+  [[nodiscard]] bool mid_frame() const noexcept { return filled_ != 0; }
 
  private:
+  // Makes room for more of the payload.
+  void grow();
+
   std::uint32_t accepted_ = 0xffffffff;
-  std::array<std::uint8_t, kFrameHeader> head_{};
-  std::size_t head_filled_ = 0;
+  ByteArray<kFrameHeader> head_{};
   std::optional<FrameHead> parsed_;
-  Bytes payload_;
+  std::size_t filled_ = 0;  // bytes of the frame so far, head and payload
+  std::unique_ptr<std::uint8_t[]> payload_;
+  std::size_t capacity_ = 0;
 };
 
 }  // namespace chorus::wire

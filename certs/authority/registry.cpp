@@ -46,8 +46,9 @@ Status read_subject(std::string_view kind, std::string_view subject, identity::C
   if (kind == identity::to_string(identity::SubjectKind::coordinator)) {
     info.kind = identity::SubjectKind::coordinator;
     while (!subject.empty()) {
-      CHORUS_TRY(identity::HostName host, identity::parse_host_name(take(subject, ',')));
-      info.hosts.push_back(std::move(host));
+      auto host = identity::parse_host_name(take(subject, ','));
+      if (!host) return fail(ErrorCode::malformed, host.error().sentence(), host.error().where());
+      info.hosts.push_back(*std::move(host));
     }
     if (!info.hosts.empty()) return {};
   }

@@ -49,13 +49,17 @@ class Loopback {
     return socket;
   }
 
+  // A coroutine without a value, because co_spawn wants values that can be made from nothing.
+  template <typename T>
+  static asio::awaitable<void> keep(asio::awaitable<T> coroutine, std::shared_ptr<Pending<T>> pending) {
+    pending->value.emplace(co_await std::move(coroutine));
+  }
   // Starts a coroutine; run() drives all of them to their ends.
   template <typename T>
   [[nodiscard]] std::shared_ptr<Pending<T>> start(asio::awaitable<T> coroutine) {
     auto pending = std::make_shared<Pending<T>>();
-    asio::co_spawn(io_, std::move(coroutine), [pending](std::exception_ptr failure, T value) {
+    asio::co_spawn(io_, keep(std::move(coroutine), pending), [](std::exception_ptr failure) {
       if (failure) std::rethrow_exception(failure);
-      pending->value.emplace(std::move(value));
     });
     return pending;
   }

@@ -18,7 +18,7 @@ struct RawSettings {
   std::optional<TlsCredentials> own;  // its authority is trusted blindly: no verification at all
   int version = TLS1_3_VERSION;
   std::string alpn = "chorus/1";  // empty: none
-  std::string signatures;         // OpenSSL's default if empty
+  std::string signatures{};       // OpenSSL's default if empty
 };
 
 struct RawOutcome {

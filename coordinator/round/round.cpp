@@ -11,7 +11,7 @@ Round::Round(plan::RoundPlan plan, std::uint32_t members, Moment opened)
       members_(members),
       phase_(Collecting{.sum = ring::CohortSum(plan_.layout()),
                         .standing = std::vector<Standing>(members, Standing::uploading),
-                        .incomplete = std::vector<crypto::ZeroizingBytes>(members),
+                        .incomplete = std::vector<UploadBuffer>(members),
                         .open = members,
                         .deadline = opened + plan_.fields().upload_deadline}) {
   CHORUS_ENSURE(members >= plan_.fields().least_members && members <= plan_.fields().most_members,
@@ -75,11 +75,9 @@ Result<RoundActions> Round::on_update(Collecting& phase, Member member, const pr
     const Status added = phase.sum.add(update.data);
     CHORUS_ENSURE(added.has_value(), "an update of the plan's size can be added");
   } else {
-    // Reserved once, so that no copy of a part is left behind; pages are used as they are written.
-    received.reserve(total);
-    received.insert(received.end(), update.data.begin(), update.data.end());
+    received.append(update.data, total);
     if (!complete) return actions;
-    const Status added = phase.sum.add(received);
+    const Status added = phase.sum.add(received.view());
     CHORUS_ENSURE(added.has_value(), "an update of the plan's size can be added");
   }
   leave(phase, member, Standing::delivered);
@@ -132,7 +130,7 @@ std::uint32_t Round::delivered() const noexcept {
 
 void Round::leave(Collecting& phase, Member member, Standing standing) {
   phase.standing[member] = standing;
-  phase.incomplete[member] = {};  // the allocator wipes it
+  phase.incomplete[member].clear();
   --phase.open;
 }
 

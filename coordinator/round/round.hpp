@@ -17,10 +17,10 @@
 
 #include "common/base/result.hpp"
 #include "common/base/time.hpp"
-#include "common/crypto/secret_bytes.hpp"
 #include "common/plan/round_plan.hpp"
 #include "common/protocol/messages.hpp"
 #include "common/ring/fixed_point.hpp"
+#include "coordinator/round/upload_buffer.hpp"
 
 namespace chorus::coordinator {
 
@@ -90,9 +90,9 @@ class Round {
   };
   struct Collecting {
     ring::CohortSum sum;
-    std::vector<Standing> standing;                  // [members]
-    std::vector<crypto::ZeroizingBytes> incomplete;  // [members]; each at most layout.packed_size() bytes
-    std::uint32_t open = 0;                          // members still uploading
+    std::vector<Standing> standing;        // [members]
+    std::vector<UploadBuffer> incomplete;  // [members]; each at most layout.packed_size() bytes
+    std::uint32_t open = 0;                // members still uploading
     Moment deadline;
   };
 

@@ -25,7 +25,7 @@ class Cohort : public ::testing::Test {
   static constexpr std::uint32_t kMembers = 8;
 
   CohortRun run(int bits) {
-    CohortRun run{.terms = {.h0 = {1, 2, 3}, .layout = layout_of(bits), .bounds = {5, kMembers, {1, 8}, {3, 8}}}};
+    CohortRun run{{{1, 2, 3}, layout_of(bits), {5, kMembers, {1, 8}, {3, 8}}}, {}, {}, {}};
     run.today = kToday;
     const std::size_t size = run.terms.layout.packed_size();
     for (std::uint32_t m = 0; m < kMembers; ++m) {

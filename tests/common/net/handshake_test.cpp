@@ -23,7 +23,9 @@ struct ClientView {
 };
 
 asio::awaitable<ClientView> dial(TlsChannel* channel) {
-  ClientView view{co_await channel->handshake(kLong), std::nullopt};
+  // GCC 12 copies an aggregate's members bit by bit where its initializer suspends.
+  auto greeted = co_await channel->handshake(kLong);
+  ClientView view{std::move(greeted), std::nullopt};
   if (view.handshake) view.first.emplace(co_await channel->receive(kAllTypes, kLong, kLong));
   channel->close();
   co_return view;

@@ -159,6 +159,7 @@ TEST_F(Channel, GoingAwayEndsAPendingRead) {
 TEST_F(Pair, SilenceRunsIntoTheDeadlineAndTheOtherDirectionGoesOn) {
   auto late = loopback_.start(server_end_.receive(kAllTypes, kShort, kLong));
   auto patient = loopback_.start(receive_one(&client_end_));
+  loopback_.io().restart();
   while (!late->done()) loopback_.io().run_one();
   EXPECT_EQ(code_of(**late), ErrorCode::timeout);
   ASSERT_TRUE(loopback_.finish(send_many(&server_end_, {protocol::Finished{}})).has_value());
@@ -172,6 +173,7 @@ TEST_F(Pair, APeerThatDoesNotReadRunsIntoTheDeadlineWhileReadingGoesOn) {
   Status stuck;
   while (stuck) {
     auto sending = loopback_.start(server_end_.send(wire::encode(many.front()), kShort));
+    loopback_.io().restart();
     while (!sending->done()) loopback_.io().run_one();
     stuck = **sending;
   }
@@ -189,8 +191,8 @@ TEST_F(Pair, WritingToAPeerThatIsGoneIsClosedAndRaisesNoSignal) {
 }
 
 asio::awaitable<bool> refuse(TlsChannel* channel) {
-  const Status sent =
-      co_await channel->send(wire::encode(protocol::Refusal{.code = ErrorCode::late, .sentence = "too late"}), kLong);
+  wire::Frame frame = wire::encode(protocol::Refusal{.code = ErrorCode::late, .sentence = "too late"});
+  const Status sent = co_await channel->send(std::move(frame), kLong);
   co_await channel->finish(kLong);
   co_return sent.has_value();
 }

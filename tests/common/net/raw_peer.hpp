@@ -15,7 +15,7 @@
 namespace chorus::net {
 
 struct RawSettings {
-  std::optional<TlsCredentials> own;  // its authority is trusted blindly: no verification at all
+  std::optional<TlsCredentials> own = {};  // its authority is trusted blindly: no verification at all
   int version = TLS1_3_VERSION;
   std::string alpn = "chorus/1";  // empty: none
   std::string signatures{};       // OpenSSL's default if empty

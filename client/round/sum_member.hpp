@@ -50,6 +50,7 @@ struct MaskedUpdate {
 // What a member checks. Daemons and the library have no other; a test that needs a defence switched off brings a type
 // of its own (tests/).
 struct FullChecks {
+  static constexpr bool roster_leaves = true;       // step 2: identities, and the signatures on keys
   static constexpr bool dealer_signatures = true;   // step 4
   static constexpr bool share_authenticity = true;  // step 4: at least t shares open
   static constexpr bool dealer_set_size = true;     // step 4: |U2| ≥ n − D

@@ -102,7 +102,9 @@ struct BasicSumMember<Checks>::Machine {
 
   Result<std::pair<Shared, Bytes>> deal(Advertised& from, ByteView bytes) {
     CHORUS_TRY(secagg::Roster roster,
-               secagg::Roster::decode_and_check(bytes, terms.h0, terms.bounds, rules, *verified));
+               Checks::roster_leaves
+                   ? secagg::Roster::decode_and_check(bytes, terms.h0, terms.bounds, rules, *verified)
+                   : secagg::Roster::decode(bytes, terms.h0, terms.bounds));
     const std::optional<std::uint32_t> position = roster.position_of(identity.statement->id);
     if (!position || secagg::encode(roster.leaf(*position)) != from.leaf) {
       return fail(ErrorCode::malformed, "the roster does not hold the leaf that this device advertised");

@@ -9,6 +9,10 @@ namespace chorus::crypto {
 
 using ExchangeKey = ByteArray<32>;  // a public key
 
+// Whether every agreement with this key gives all zeros: a point whose order divides the cofactor, 8, in any of its
+// encodings (RFC 7748, section 6.1). Public data: not constant-time.
+[[nodiscard]] bool is_low_order(const ExchangeKey& key) noexcept;
+
 // A key pair for one session. Moves; wipes its secret. Not thread-safe.
 class ExchangeSecret {
  public:

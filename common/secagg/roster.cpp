@@ -117,6 +117,10 @@ Status check_leaf(const Leaf& leaf, const Digest& h0, const AdmissionRules& rule
   const Status signature =
       crypto::verify(statement.key, kAdvertiseLabel, signed_keys(h0, leaf.share_key, leaf.mask_key), leaf.signature);
   if (!signature.has_value()) return at_device(signature.error());
+  // Every agreement with such a key fails: found here, it costs one member its place and nobody the round.
+  if (crypto::is_low_order(leaf.share_key) || crypto::is_low_order(leaf.mask_key)) {
+    return fail(ErrorCode::bad_key, "a key of low order", who);
+  }
   return {};
 }
 
@@ -141,8 +145,7 @@ Result<Roster> Roster::create(const Digest& h0, std::vector<Leaf> leaves, const 
   return roster;
 }
 
-Result<Roster> Roster::decode_and_check(ByteView bytes, const Digest& h0, const Bounds& bounds,
-                                        const AdmissionRules& rules, VerifiedStatements& verified) {
+Result<Roster> Roster::decode(ByteView bytes, const Digest& h0, const Bounds& bounds) {
   ByteReader reader(bytes);
   const std::size_t n = reader.count(kMostMembers, Leaf::kSize);
   std::vector<Leaf> leaves;
@@ -152,7 +155,12 @@ Result<Roster> Roster::decode_and_check(ByteView bytes, const Digest& h0, const 
     leaves.push_back(std::move(leaf));
   }
   CHORUS_TRY_DO(reader.finish("a roster"));
-  CHORUS_TRY(Roster roster, create(h0, std::move(leaves), bounds));
+  return create(h0, std::move(leaves), bounds);
+}
+
+Result<Roster> Roster::decode_and_check(ByteView bytes, const Digest& h0, const Bounds& bounds,
+                                        const AdmissionRules& rules, VerifiedStatements& verified) {
+  CHORUS_TRY(Roster roster, decode(bytes, h0, bounds));
   for (const Leaf& leaf : roster.leaves_) CHORUS_TRY_DO(check_leaf(leaf, h0, rules, verified));
   return roster;
 }

@@ -62,24 +62,27 @@ class VerifiedStatements {
 };
 
 // One leaf against h0 and the rules: the coordinator asks when it arrives, a member for each leaf of the roster.
-// Errors: bad_identity, not_yet_valid, expired, revoked, identity_too_young, bad_signature; `where` is the device's id.
+// Errors: bad_identity, not_yet_valid, expired, revoked, identity_too_young, bad_signature, bad_key (of low order:
+// whoever signed it means to end the sum); `where` is the device's id.
 [[nodiscard]] Status check_leaf(const Leaf& leaf, const Digest& h0, const AdmissionRules& rules,
                                 VerifiedStatements& verified);
 
 // A checked roster. Immutable, thread-safe. Encoding: n (u32) ‖ n leaves.
 class Roster {
  public:
-  // Sorts nothing: `leaves` must be strictly increasing in their device ids. `checked` says that check_leaf was
-  // called for each leaf when it arrived (the coordinator's case). Errors: those of check_leaf; malformed (order);
-  // duplicate_identity (an id, or any key, twice); cohort_too_small, too_large (n outside [least, most]).
   struct Bounds {
     std::uint32_t least_members = 0;
     std::uint32_t most_members = 0;
     plan::Ratio corrupt;
     plan::Ratio dropout;
   };
+  // Sorts nothing: `leaves` must be strictly increasing in their device ids. The coordinator's case: it called
+  // check_leaf for each leaf when it arrived. Errors: malformed (order); duplicate_identity (an id, or any key, twice);
+  // cohort_too_small, too_large (n outside [least, most]).
   [[nodiscard]] static Result<Roster> create(const Digest& h0, std::vector<Leaf> leaves, const Bounds& bounds);
-  // create(), then check_leaf for each leaf: a member's case.
+  // create() from the encoding. Errors: besides, malformed. Checks no leaf.
+  [[nodiscard]] static Result<Roster> decode(ByteView bytes, const Digest& h0, const Bounds& bounds);
+  // decode(), then check_leaf for each leaf: a member's case. Errors: besides, those of check_leaf.
   [[nodiscard]] static Result<Roster> decode_and_check(ByteView bytes, const Digest& h0, const Bounds& bounds,
                                                        const AdmissionRules& rules, VerifiedStatements& verified);
   [[nodiscard]] Bytes encode() const;

@@ -56,7 +56,13 @@ TEST(KeyExchange, RefusesEveryLowOrderPoint) {
     const auto shared = exchange.agree(bytes(point));
     ASSERT_FALSE(shared.has_value()) << point;
     EXPECT_EQ(shared.error().code(), ErrorCode::bad_key);
+    ExchangeKey key = bytes(point);
+    EXPECT_TRUE(is_low_order(key)) << point;
+    key.back() |= 0x80;  // which the agreement ignores
+    EXPECT_FALSE(exchange.agree(key).has_value()) << point;
+    EXPECT_TRUE(is_low_order(key)) << point;
   }
+  EXPECT_FALSE(is_low_order(mine.public_key()));
 }
 
 }  // namespace

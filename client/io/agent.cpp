@@ -16,12 +16,13 @@
 namespace chorus::client {
 
 struct Agent::State : std::enable_shared_from_this<Agent::State> {
-  State(asio::any_io_executor on, AgentOptions with, net::TlsContext by, Store& in, crypto::RandomSource& random,
+  State(asio::any_io_executor on, AgentOptions with, Credentials by, Store& in, crypto::RandomSource& with_random,
         Observer told)
       : executor(on),
         options(std::move(with)),
         credentials(std::move(by)),
         store(in),
+        random(with_random),
         observer(std::move(told)),
         backoff(options.backoff_base, options.backoff_cap, random),
         pause(on),
@@ -39,14 +40,19 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
     }
   }
   void on_event(const Event& event);
+  // A round whose coordinator cannot be reached is over for this device when its deadline comes.
+  void forget_lost_round();
   // Connects, shakes hands and talks, until the conversation's end.
   static asio::awaitable<End> attempt(std::shared_ptr<State> self, Endpoint endpoint);
   static asio::awaitable<Result<AgentSummary>> run(std::shared_ptr<State> self);
 
   asio::any_io_executor executor;
   AgentOptions options;
-  net::TlsContext credentials;
+  Credentials credentials;
   Store& store;
+  crypto::RandomSource& random;
+  secagg::VerifiedStatements verified;
+  std::unique_ptr<OpenRound> round;
   Observer observer;
   Backoff backoff;
   asio::steady_timer pause;  // between two attempts
@@ -80,10 +86,15 @@ void Agent::State::on_event(const Event& event) {
   }
 }
 
+void Agent::State::forget_lost_round() {
+  const auto steady = std::chrono::steady_clock::now().time_since_epoch();
+  if (round && Moment(std::chrono::duration_cast<Duration>(steady)) >= round->deadline) round.reset();
+}
+
 asio::awaitable<End> Agent::State::attempt(std::shared_ptr<State> self, Endpoint endpoint) {
   auto socket = co_await net::connect(endpoint.host, endpoint.port, self->options.connect_timeout);
   if (!socket) co_return End{std::move(socket).error()};
-  auto channel = std::make_unique<net::TlsChannel>(std::move(*socket), self->credentials, endpoint.host);
+  auto channel = std::make_unique<net::TlsChannel>(std::move(*socket), self->credentials.tls, endpoint.host);
   if (self->stopping) co_return End{Error(ErrorCode::closed, "stopped")};
   self->handshaking = channel.get();
   auto peer = co_await channel->handshake(self->options.handshake_timeout);
@@ -92,14 +103,18 @@ asio::awaitable<End> Agent::State::attempt(std::shared_ptr<State> self, Endpoint
   if (self->stopping) co_return End{Error(ErrorCode::closed, "stopped")};
   ++self->summary.connections;
   if (self->observer) self->observer(event::Connected{to_string(endpoint)});
-  self->conversation = std::make_shared<Conversation>(
-      std::move(channel),
-      ParticipantSetup{.store = self->store,
-                       .policy = Policy(self->options.floors),
-                       .coordinator = peer->key,
-                       .job = self->options.job,
-                       .rounds = self->rounds()},
-      self->options.frame_timeout, [state = self.get()](const Event& event) { state->on_event(event); });
+  ParticipantSetup setup{.store = self->store,
+                         .round = self->round,
+                         .membership = *self->credentials.membership,
+                         .verified = self->verified,
+                         .random = self->random,
+                         .policy = Policy(self->options.floors, self->options.consent),
+                         .coordinator = peer->key,
+                         .job = self->options.job,
+                         .rounds = self->rounds()};
+  self->conversation =
+      std::make_shared<Conversation>(std::move(channel), std::move(setup), self->options.frame_timeout,
+                                     [state = self.get()](const Event& event) { state->on_event(event); });
   End end = co_await Conversation::run(self->conversation);
   const auto done = std::exchange(self->conversation, nullptr);
   self->summary.bytes_up += done->channel().bytes_out();
@@ -118,6 +133,7 @@ asio::awaitable<Result<AgentSummary>> Agent::State::run(std::shared_ptr<State> s
       permanent = end.error;
       break;
     }
+    self->forget_lost_round();
     const auto delay = self->backoff.next(end.retry_after);
     if (self->observer) self->observer(event::Retrying{.error = end.error, .delay = delay});
     if (self->stopping) break;
@@ -126,13 +142,14 @@ asio::awaitable<Result<AgentSummary>> Agent::State::run(std::shared_ptr<State> s
     [[maybe_unused]] const auto woken =
         co_await self->pause.async_wait(asio::experimental::as_tuple(asio::use_awaitable));
   }
+  self->round.reset();
   self->store.end_session();
   if (permanent) co_return fail(std::move(*permanent));
   self->summary.stopped = !self->satisfied;
   co_return self->summary;
 }
 
-Agent::Agent(asio::any_io_executor executor, AgentOptions options, net::TlsContext credentials, Store& store,
+Agent::Agent(asio::any_io_executor executor, AgentOptions options, Credentials credentials, Store& store,
              crypto::RandomSource& random, Observer observer) {
   CHORUS_ENSURE(!options.coordinators.empty(), "an agent needs a coordinator");
   state_ =

@@ -11,13 +11,13 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/awaitable.hpp>
 
+#include "client/io/credentials.hpp"
 #include "client/io/endpoint.hpp"
 #include "client/policy/policy.hpp"
 #include "client/round/event.hpp"
 #include "client/store/store.hpp"
 #include "common/base/result.hpp"
 #include "common/crypto/random_source.hpp"
-#include "common/net/tls_context.hpp"
 
 namespace chorus::client {
 
@@ -46,6 +46,7 @@ struct AgentOptions {
   std::string job;
   StopCondition stop;
   plan::Floors floors = plan::kProductionFloors;
+  Consent consent;
   // Full jitter: uniform in [0, min(cap, base · 2^attempts)]; reset by a completed round. Raise the cap for large
   // populations, lower both where a simulation must not wait.
   std::chrono::milliseconds backoff_base{500};
@@ -67,6 +68,7 @@ struct AgentSummary {
   std::uint64_t connections = 0;  // handshakes that succeeded
 };
 
+// A round outlives a connection that breaks: the agent connects again and goes on in the phase that it was in.
 // Everything runs on `executor`, which must be one thread or a strand; nothing here locks. The store, the random source
 // and whatever the observer touches must outlive the agent; the agent must outlive run().
 class Agent {
@@ -74,7 +76,7 @@ class Agent {
   using Observer = std::function<void(const Event&)>;
 
   // REQUIRES: options.coordinators is not empty.
-  Agent(asio::any_io_executor executor, AgentOptions options, net::TlsContext credentials, Store& store,
+  Agent(asio::any_io_executor executor, AgentOptions options, Credentials credentials, Store& store,
         crypto::RandomSource& random, Observer observer = {});
   ~Agent();
   Agent(const Agent&) = delete;

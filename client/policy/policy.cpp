@@ -36,6 +36,11 @@ Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) cons
                 "field 'layout'");
   }
 
+  if (fields.local_noise == 0 && !consent_.without_noise) {
+    return fail(ErrorCode::parameter_below_floor,
+                "the plan adds no noise, and the user has not agreed to train without it", "field 'local_noise'");
+  }
+
   if (fields.model_version != standing.held.version) {
     return fail(ErrorCode::wrong_model,
                 fmt::format("the plan starts from model version {}, this device holds version {}",
@@ -45,6 +50,10 @@ Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) cons
   if (fields.model_id != standing.held.model_id) {
     return fail(ErrorCode::wrong_model, "the plan's model id is not the id of the model that this device holds",
                 "field 'model_id'");
+  }
+  if (fields.catalogue != standing.held.catalogue) {
+    return fail(ErrorCode::wrong_model, "the plan's catalogue is not that of the model that this device holds",
+                "field 'catalogue'");
   }
   if (plan.layout() != standing.model.layout(fields.purpose)) {
     return fail(ErrorCode::wrong_model,

@@ -23,17 +23,29 @@ struct Standing {
   std::uint32_t attempts = 0;         // earlier updates of this purpose for this model id
 };
 
+// What the user of this device has agreed to by name.
+struct Consent {
+  // Rounds without noise: nothing but the secure sum protects an update, and the difference of two sums is an update
+  // (NO DIFFERENCING PROTECTION). Needed where a job trains without differential privacy.
+  bool without_noise = false;
+  // How long ago the other members were enrolled, at least: whoever can mint identities in a hurry could surround this
+  // device with its own. Lower it for demonstrations alone.
+  std::chrono::seconds least_identity_age = std::chrono::days(30);
+};
+
 // Immutable, thread-safe.
 class Policy {
  public:
   // Daemons and the library pass plan::kProductionFloors; tests and simulations their own.
-  explicit Policy(const plan::Floors& floors) : floors_(floors) {}
+  explicit Policy(const plan::Floors& floors, const Consent& consent = {}) : floors_(floors), consent_(consent) {}
 
   [[nodiscard]] const plan::Floors& floors() const noexcept { return floors_; }
+  [[nodiscard]] const Consent& consent() const noexcept { return consent_; }
 
   // Errors, in this order: wrong_job; stale_round (not above the highest round, or more than the allowed jump above
   // it); parameter_below_floor, parameter_above_ceiling, cohort_too_small (floors); parameter_above_ceiling (upload
-  // size); wrong_model (version, id, or a layout that is not the model's own for this purpose); model_reused.
+  // size); parameter_below_floor (no noise, without consent); wrong_model (version, id, catalogue, or a layout that is
+  // not the model's own for this purpose); model_reused.
   [[nodiscard]] Status check(const plan::RoundPlan& plan, const Standing& standing) const;
 
   // May a catalogue or a model of this announced size be fetched? Errors: too_large.
@@ -48,6 +60,7 @@ class Policy {
 
  private:
   plan::Floors floors_;
+  Consent consent_;
 };
 
 // Whether trying again cannot help: the answer to this error is a person's, not a retry.

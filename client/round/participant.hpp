@@ -1,13 +1,15 @@
 // The device's half of a conversation, sans-IO: messages and the time in, actions out. The phases are those of
 // common/protocol/phases.hpp, each a struct that owns what the phase may know:
 //
-//   Greeting ──Welcome──▶ Synchronizing ──all there──▶ Inviting ──Manifest──▶ Contributing ──last piece──▶ Awaiting
-//                              ▲                          (Ready sent)              │ (aborted early)           │
-//                              └──────────────────────────────Result───────────────┴───────────────────────────┘
+//   Greeting ──Welcome──▶ Synchronizing ──all there──▶ Inviting ──Manifest──▶ Preparing ──leaf sent──▶ InRound
+//      │                       ▲                                                  │ (aborted early)      │  ▲
+//      │                       └──────────────────────────────Result──────────────┴──────────────────────┘  │
+//      └──Welcome, with a round open──▶ Resuming ──Resumed──────────────────────────────────────────────────┘
 //
-// Any error, a Decline and a Refusal lead to Ended, which wipes what the phase held. Every document is verified
-// before it is believed, and stored before it is used; a round is reserved durably before the first piece of an
-// update is handed out.
+// InRound delegates to client/round/sum_member, whose state is the phase. Any error, a Decline and a Refusal lead to
+// Ended. An error that this side finds also ends the round and wipes what it held; a connection that breaks does not.
+// Every document is verified before it is believed, and stored before it is used; a round is reserved durably before
+// this device's leaf is sent, and charged before the first piece of an update is.
 //
 // Not thread-safe. Not copyable. Uses the store synchronously; computes the update inside receive().
 #pragma once
@@ -20,6 +22,8 @@
 
 #include "client/policy/policy.hpp"
 #include "client/round/action.hpp"
+#include "client/round/membership.hpp"
+#include "client/round/open_round.hpp"
 #include "client/store/store.hpp"
 #include "common/base/time.hpp"
 #include "common/crypto/secret_bytes.hpp"
@@ -32,7 +36,11 @@
 namespace chorus::client {
 
 struct ParticipantSetup {
-  Store& store;  // outlives the participant
+  Store& store;  // these five outlive the participant
+  std::unique_ptr<OpenRound>& round;  // empty, or a round from the conversation before
+  const Membership& membership;
+  secagg::VerifiedStatements& verified;
+  crypto::RandomSource& random;
   Policy policy;
   crypto::PublicKey coordinator{};      // the key of the certificate at the other end
   std::string job;                      // empty: the coordinator's only one
@@ -63,6 +71,9 @@ class Participant {
   static constexpr Duration kWelcomeTimeout = 30s;
   static constexpr Duration kBlobTimeout = 60s;     // between two pieces of a download
   static constexpr Duration kPublishTimeout = 30s;  // from a Result to the version that it names
+  // A device's leaf leaves a multiple of this after its plan came: how long the solve took would say how many items the
+  // user rated.
+  static constexpr Duration kSlot = 250ms;
 
  private:
   struct Greeting {
@@ -72,22 +83,21 @@ class Participant {
     std::optional<Moment> publish_deadline;  // until when the version that a Result named is waited for
   };
   struct Inviting {};
-  struct Contributing {
+  struct Preparing {
     plan::RoundPlan plan;
+    Digest h0{};
+    identity::RevocationList revoked;
+    Moment arrived;
     Moment deadline;
-    std::optional<Participation> reserved{};  // from here on the update counts as released
-    crypto::ZeroizingBytes update{};
-    std::size_t handed_out = 0;  // bytes of it, the piece that is being written included
-    std::size_t size = 0;        // of the whole update
-    bool delivered = false;
+    std::unique_ptr<OpenRound> round{};  // once the update is solved
+    std::optional<Moment> slot{};        // when the leaf is due; known at the first expire() after the solve
   };
-  struct Awaiting {
-    plan::RoundPlan plan;
+  struct InRound {};  // setup_.round says where
+  struct Resuming {
     Moment deadline;
-    Participation reserved;
   };
   struct Ended {};
-  using Phase = std::variant<Greeting, Synchronizing, Inviting, Contributing, Awaiting, Ended>;
+  using Phase = std::variant<Greeting, Synchronizing, Inviting, Preparing, InRound, Resuming, Ended>;
 
   template <typename Document>
   struct Verified {
@@ -113,6 +123,11 @@ class Participant {
   Status on(const protocol::Blob& blob, Now now);
   Status on(const protocol::Waiting& waiting, Now now);
   Status on(const protocol::Manifest& manifest, Now now);
+  Status on(const protocol::Roster& roster, Now now);
+  Status on(const protocol::Delivery& delivery, Now now);
+  Status on(const protocol::Survivors& survivors, Now now);
+  Status on(const protocol::Certificate& certificate, Now now);
+  Status on(const protocol::Resumed& resumed, Now now);
   Status on(const protocol::Result& result, Now now);
   Status on(const protocol::Published& published, Now now);
   Status on(const protocol::Finished& finished, Now now);
@@ -129,9 +144,21 @@ class Participant {
   void fetch(std::variant<CatalogueOffer, ModelOffer> offer, Now now);
   Status consider(const plan::RoundPlan& plan) const;
   void decline(const plan::RoundPlan& plan, const Error& error);
-  Status contribute(Now now);
+  // --- rounds (participant_round.cpp)
+  Status prepare(Now now);
   Result<crypto::ZeroizingBytes> compute(const plan::RoundPlan& plan) const;
+  Status advertise(Now now);
+  // Gives the member a step of its secure sum, and sends what it answers; its error leaves the round.
+  template <typename Take, typename Answer>
+  Status take_step(const ByteArray<32>& session, ByteView body, Now now, Take take, Answer answer);
+  void say(protocol::Message message);
   void hand_out();
+  Status leave(const Error& error);
+  void forget_round(Ending ending, const std::string& reason);
+  [[nodiscard]] bool in_round() const noexcept {
+    return std::holds_alternative<Preparing>(phase_) || std::holds_alternative<InRound>(phase_) ||
+           std::holds_alternative<Resuming>(phase_);
+  }
 
   ParticipantSetup setup_;
   Phase phase_ = Ended{};

@@ -167,17 +167,11 @@ Status Participant::accept_download(Now now) {
   if (wanted_ && wanted_->header == offer.header) wanted_.reset();
   report(event::ModelAccepted{.version = held_->version, .training_rounds = held_->training_rounds});
 
-  auto* contributing = std::get_if<Contributing>(&phase_);
-  if (contributing == nullptr) return settle(now);
-  if (!contributing->reserved && held_->version == contributing->plan.fields().model_version) return contribute(now);
-  if (!contributing->reserved) {
-    // It was an older version that was under way when the plan came.
-    if (wanted_) fetch(*wanted_, now);
-  } else if (contributing->delivered) {
-    phase_ = Awaiting{.plan = std::move(contributing->plan),
-                      .deadline = now.moment + setup_.policy.floors().longest_phase,
-                      .reserved = std::move(*contributing->reserved)};
-  }
+  const auto* preparing = std::get_if<Preparing>(&phase_);
+  if (preparing == nullptr) return settle(now);
+  if (held_->version == preparing->plan.fields().model_version) return prepare(now);
+  // It was an older version that was under way when the plan came.
+  if (wanted_) fetch(*wanted_, now);
   return {};
 }
 

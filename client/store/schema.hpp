@@ -31,7 +31,8 @@ inline constexpr std::array kMigrations = {
       CREATE TABLE rounds (
         round INTEGER PRIMARY KEY, cohort INTEGER NOT NULL, purpose INTEGER NOT NULL, model_version INTEGER NOT NULL,
         model_id BLOB NOT NULL, started_at INTEGER NOT NULL, members INTEGER NOT NULL, survivors INTEGER NOT NULL,
-        bytes_up INTEGER NOT NULL, bytes_down INTEGER NOT NULL, ending INTEGER NOT NULL, reason TEXT NOT NULL
+        bytes_up INTEGER NOT NULL, bytes_down INTEGER NOT NULL, ending INTEGER NOT NULL, reason TEXT NOT NULL,
+        vote BLOB
       );
     )sql",
 };

@@ -28,6 +28,8 @@ std::string_view to_string(Ending ending) noexcept {
       return "measured";
     case Ending::aborted:
       return "aborted";
+    case Ending::withheld:
+      return "withheld";
   }
   return "unknown";
 }
@@ -56,6 +58,8 @@ class SqliteStore final : public Store {
   Result<RoundId> highest_round() override;
   Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) override;
   Status reserve(const Participation& started) override;
+  Status charge(RoundId round) override;
+  Status vote(RoundId round, const Digest& survivors) override;
   Status finish(const Participation& ended) override;
   Result<std::vector<Participation>> history(std::size_t most) override;
   Status put_last_contact(const LastContact& contact) override;
@@ -398,7 +402,44 @@ Status SqliteStore::reserve(const Participation& started) {
       count->bind(2, static_cast<int>(started.purpose));
       count->exec();
     }
-    write_round(kStartRound, started);
+    Participation withheld = started;
+    withheld.ending = Ending::withheld;
+    write_round(kStartRound, withheld);
+    change.commit();
+    return {};
+  });
+}
+
+Status SqliteStore::charge(RoundId round) {
+  return guarded("charge the round", [&]() -> Status {
+    Use charge = use(kCharge);
+    charge->bind(1, static_cast<int>(Ending::lost));
+    charge->bind(2, signed_of(round.value()));
+    charge->bind(3, static_cast<int>(Ending::withheld));
+    if (charge->exec() == 1) return {};
+    return fail(ErrorCode::duplicate, fmt::format("round {} was charged, or never reserved", round.value()));
+  });
+}
+
+Status SqliteStore::vote(RoundId round, const Digest& survivors) {
+  return guarded("write a vote", [&]() -> Status {
+    SQLite::Transaction change = transaction();
+    {
+      Use voted = use(kVoted);
+      voted->bind(1, signed_of(round.value()));
+      if (!voted->executeStep()) {
+        return fail(ErrorCode::not_found, fmt::format("round {} was never reserved", round.value()));
+      }
+      if (!voted->getColumn(0).isNull()) {
+        if (array_of<32>(voted->getColumn(0)) == survivors) return {};
+        return fail(ErrorCode::already_signed,
+                    fmt::format("this device voted for other survivors of round {}", round.value()));
+      }
+    }
+    Use vote = use(kVote);
+    vote.blob(1, survivors);
+    vote->bind(2, signed_of(round.value()));
+    vote->exec();
     change.commit();
     return {};
   });

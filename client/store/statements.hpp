@@ -30,6 +30,9 @@ enum Sql : std::size_t {
   kCountAttempt,
   kStartRound,
   kFinishRound,
+  kCharge,
+  kVote,
+  kVoted,
   kHistory,
   kStatements,
 };
@@ -55,6 +58,9 @@ inline constexpr std::array<const char*, kStatements> kSql = {
     "bytes_down, ending, reason, round) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "UPDATE rounds SET cohort = ?, purpose = ?, model_version = ?, model_id = ?, started_at = ?, members = ?, "
     "survivors = ?, bytes_up = ?, bytes_down = ?, ending = ?, reason = ? WHERE round = ?",
+    "UPDATE rounds SET ending = ? WHERE round = ? AND ending = ?",
+    "UPDATE rounds SET vote = ? WHERE round = ? AND vote IS NULL",
+    "SELECT vote FROM rounds WHERE round = ?",
     "SELECT cohort, purpose, model_version, model_id, started_at, members, survivors, bytes_up, bytes_down, ending, "
     "reason, round FROM rounds ORDER BY round DESC LIMIT ?",
 };

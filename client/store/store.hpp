@@ -54,10 +54,11 @@ struct StoredModel {
 
 // How a round ended for this device.
 enum class Ending : std::uint8_t {
-  lost = 1,   // the update may have left, and no result came: counts as released
+  lost = 1,   // the update may have left, masked, and no result came: counts as released
   published,  // the sum became a model version
   measured,
   aborted,
+  withheld,  // promised, and never sent
 };
 [[nodiscard]] std::string_view to_string(Ending ending) noexcept;
 
@@ -127,9 +128,15 @@ class Store {
   [[nodiscard]] virtual Result<RoundId> highest_round() = 0;
   // How often an update of this kind was promised for this model.
   [[nodiscard]] virtual Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) = 0;
-  // Durable when it returns: raises highest_round, counts the attempt, and writes `started` into the history as lost.
-  // Errors: stale_round, unless started.round is above highest_round.
+  // Durable when it returns: raises highest_round, counts the attempt, and writes `started` into the history as
+  // withheld. Errors: stale_round, unless started.round is above highest_round.
   [[nodiscard]] virtual Status reserve(const Participation& started) = 0;
+  // Durable when it returns, before the first byte of the masked update leaves: the round becomes a lost one, until
+  // finish() knows better. Once a round. Errors: duplicate (also for a round that was never reserved).
+  [[nodiscard]] virtual Status charge(RoundId round) = 0;
+  // Durable when it returns, before a vote for this set of survivors (secagg's h3) leaves; the same one may be voted
+  // for again. Errors: already_signed; not_found (never reserved).
+  [[nodiscard]] virtual Status vote(RoundId round, const Digest& survivors) = 0;
   // Replaces the history's line of this round. Errors: not_found.
   [[nodiscard]] virtual Status finish(const Participation& ended) = 0;
   // Newest first.

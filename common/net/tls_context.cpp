@@ -192,6 +192,7 @@ Result<TlsCredentials> read_credentials(const std::filesystem::path& folder, std
   CHORUS_TRY_DO(read_file(folder / fmt::format("{}.key", role), kMaxPem, credentials.key));
   CHORUS_TRY_DO(read_file(folder / "authority.crt", kMaxPem, credentials.authority));
   CHORUS_TRY_DO(read_file(folder / "crl.pem", kMaxListPem, credentials.crl));
+  if (role == "device") CHORUS_TRY_DO(read_file(folder / "identity.statement", kMaxPem, credentials.statement));
   return credentials;
 }
 

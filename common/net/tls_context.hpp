@@ -23,8 +23,10 @@ struct TlsCredentials {
   crypto::ZeroizingBytes key;
   std::string authority;
   std::string crl;
+  std::string statement{};  // a device's encoded identity statement; not a part of TLS
 };
-// Reads <folder>/{device|coordinator}.crt, .key, authority.crt, crl.pem (`role` is "device" or "coordinator").
+// Reads <folder>/{device|coordinator}.crt, .key, authority.crt, crl.pem (`role` is "device" or "coordinator"), and a
+// device's identity.statement.
 // Errors: not_found, malformed; names the file.
 [[nodiscard]] Result<TlsCredentials> read_credentials(const std::filesystem::path& folder, std::string_view role);
 

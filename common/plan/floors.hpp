@@ -24,6 +24,8 @@ struct Floors {
   std::uint32_t least_survivors = 64;  // n_min ≥ ⌈least_survivors / (1 − δ)⌉: 76 at δ = .15
   std::uint32_t most_members = 512;    // of one cohort
   Ratio most_dropout{1, 3};            // δ
+  Ratio least_corrupt{1, 20};          // γ
+  double least_noise = 4;              // σ_loc where there is any; Policy says whether there may be none
   std::size_t most_coordinates = std::size_t{1} << 25;
   Duration longest_phase = 10min;
   std::uint64_t most_round_jump = std::uint64_t{1} << 20;

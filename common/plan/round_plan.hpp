@@ -2,6 +2,7 @@
 // plan's canonical bytes, signed by the coordinator (common/protocol).
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "common/base/bytes.hpp"
@@ -21,6 +22,14 @@ enum class Purpose : std::uint8_t {
 
 [[nodiscard]] std::string_view to_string(Purpose purpose) noexcept;
 
+// The phases of a secure sum that wait for its members (common/PROTOCOL.md).
+enum class SumPhase : std::uint8_t { advertise, share, upload, vote, unmask };
+inline constexpr std::size_t kSumPhases = 5;
+[[nodiscard]] std::string_view to_string(SumPhase phase) noexcept;
+// How long the coordinator waits in each; whole milliseconds.
+using PhaseDeadlines = std::array<Duration, kSumPhases>;
+inline constexpr PhaseDeadlines kDefaultDeadlines{10s, 10s, 30s, 5s, 5s};
+
 struct RoundPlanFields {
   Digest job{};             // H(job description)
   ByteArray<32> session{};  // fresh random bytes, one a cohort a round
@@ -29,10 +38,14 @@ struct RoundPlanFields {
   Purpose purpose = Purpose::train;
   ModelVersion model_version;       // the version that the update starts from
   Digest model_id{};                // covers tensors, hyper-parameters, catalogue, contract
+  Digest catalogue{};               // H(catalogue)
+  Digest revocations{};             // H(the authority's revocation list) that travels with the plan
   std::uint32_t least_members = 0;  // n_min
   std::uint32_t most_members = 0;   // n_max
+  Ratio corrupt{1, 20};             // γ: members that may lie together with the coordinator
   Ratio dropout{3, 20};             // δ: at least n − ⌊δn⌋ updates, or the cohort aborts
-  Duration upload_deadline = 30s;   // from the plan's arrival to the last byte of the update; whole milliseconds
+  double local_noise = 0;           // σ_loc, in ring units a coordinate; 0: none
+  PhaseDeadlines deadlines = kDefaultDeadlines;
 };
 
 // Validated; immutable; thread-safe.
@@ -40,16 +53,17 @@ class RoundPlan {
  public:
   static constexpr std::uint16_t kVersion = 1;
 
-  // Errors: parameter_below_floor, parameter_above_ceiling, cohort_too_small, invalid_argument.
+  // Errors: parameter_below_floor, parameter_above_ceiling, cohort_too_small, invalid_argument; where() is the field.
   [[nodiscard]] static Result<RoundPlan> create(const RoundPlanFields& fields, UpdateLayout layout,
                                                 const Floors& floors);
 
   [[nodiscard]] const RoundPlanFields& fields() const noexcept { return fields_; }
   [[nodiscard]] const UpdateLayout& layout() const noexcept { return layout_; }
-  // The fewest updates of a cohort of n that may be summed: n − ⌊δn⌋.
-  [[nodiscard]] std::uint32_t least_survivors(std::uint32_t n) const noexcept { return n - fields_.dropout.of(n); }
+  // All phases together.
+  [[nodiscard]] Duration longest() const noexcept;
 
-  // Canonical bytes ("CHORUS/1/plan", version, fields in the order above, layout).
+  // Canonical bytes ("CHORUS/1/plan", version, suite, fields in the order above, layout). The layout's block is the
+  // whole catalogue and encoding rounds to nearest even: version 1 knows nothing else.
   [[nodiscard]] Bytes encode() const;
   // Errors: malformed, unsupported_version (a later plan version), and those of create().
   [[nodiscard]] static Result<RoundPlan> decode(ByteView bytes, const Floors& floors);

@@ -14,6 +14,10 @@ constexpr std::size_t kLength = 4;
 constexpr std::size_t kSigned = kLength + kMaxDocument + sizeof(crypto::Signature);
 constexpr std::size_t kSession = 32;
 
+constexpr std::size_t sum_step(Step step) {
+  return kOrder + kSession + kLength + max_body(step);
+}
+
 struct TypeFacts {
   std::string_view name;
   std::size_t max_payload;
@@ -28,11 +32,22 @@ constexpr std::array<TypeFacts, kMessageTypes> kTypes = {{
     {"welcome", kOrder + kSigned + kSigned + 1 + kSigned + 1},
     {"blob", kOrder + 1 + 8 + 8 + 8 + kLength + kChunkSize},
     {"waiting", kOrder + 4 + 4},
-    {"manifest", kOrder + kSigned},
+    {"manifest", kOrder + kSigned + kLength + kMaxRevocations},
     {"result", kOrder + kSigned},
     {"published", kOrder + kSigned},
     {"finished", kOrder},
     {"refusal", kOrder + kLength + kMaxCodeName + kLength + kMaxSentence + 4},
+    {"advertise", sum_step(Step::advertise)},
+    {"shares", sum_step(Step::shares)},
+    {"masked", sum_step(Step::masked)},
+    {"vote", sum_step(Step::vote)},
+    {"openings", sum_step(Step::openings)},
+    {"roster", sum_step(Step::roster)},
+    {"delivery", sum_step(Step::delivery)},
+    {"survivors", sum_step(Step::survivors)},
+    {"certificate", sum_step(Step::certificate)},
+    {"resume", kOrder + kSession},
+    {"resumed", kOrder + kSession + 1 + 8},
 }};
 
 static_assert(std::variant_size_v<Message> == kMessageTypes);

@@ -10,6 +10,7 @@
 #include "common/crypto/signature.hpp"
 #include "common/secagg/commitment.hpp"
 #include "common/secagg/member_set.hpp"
+#include "common/secagg/parameters.hpp"
 
 namespace chorus::secagg {
 
@@ -26,6 +27,16 @@ struct Shares {
   std::vector<SealedShares> sealed;
   friend bool operator==(const Shares&, const Shares&) = default;
 };
+// The largest encodings of the messages below, at kMostMembers, in bytes.
+inline constexpr std::size_t kMostShares = 96 + kMostMembers * (ShareCommitments::kSize + kSealedShares);
+inline constexpr std::size_t kMostBitmap = MemberSet::encoded_size(kMostMembers);
+// A Merkle path in a tree of kMostMembers leaves has at most 9 hashes.
+inline constexpr std::size_t kMostDelivery =
+    kMostBitmap + kMostMembers * (32 + 32 + 64 + ShareCommitments::kSize + 9 * 32 + kSealedShares);
+inline constexpr std::size_t kMostMasked = kMostBitmap + 32 + 64;
+inline constexpr std::size_t kMostCertificate = 4 + kMostMembers * (4 + 64);
+inline constexpr std::size_t kMostOpenings = kMostMembers * Opening::kSize + 64;
+
 [[nodiscard]] Bytes encode(const Shares& message, std::uint32_t dealer);
 [[nodiscard]] Result<Shares> decode_shares(ByteView bytes, std::uint32_t members, std::uint32_t dealer);
 

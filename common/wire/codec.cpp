@@ -136,7 +136,19 @@ static void serialize(Archive& archive, Waiting& waiting) {
 }
 template <typename Archive>
 static void serialize(Archive& archive, Manifest& manifest) {
-  archive(manifest.plan);
+  archive(manifest.plan, wire::bounded<kMaxRevocations>(manifest.revocations));
+}
+template <typename Archive, Step kStep>
+static void serialize(Archive& archive, SumStep<kStep>& step) {
+  archive(wire::fixed(step.session), wire::bounded<max_body(kStep)>(step.body));
+}
+template <typename Archive>
+static void serialize(Archive& archive, Resume& resume) {
+  archive(wire::fixed(resume.session));
+}
+template <typename Archive>
+static void serialize(Archive& archive, Resumed& resumed) {
+  archive(wire::fixed(resumed.session), wire::Flag{resumed.in_round}, resumed.received);
 }
 template <typename Archive>
 static void serialize(Archive& archive, Result& result) {
@@ -167,7 +179,12 @@ constexpr std::size_t kSmallPayload = 512;
 std::size_t expected_payload(const Message& message) {
   if (const auto* const update = std::get_if<protocol::Update>(&message)) return kSmallPayload + update->data.size();
   if (const auto* const blob = std::get_if<protocol::Blob>(&message)) return kSmallPayload + blob->data.size();
-  return kSmallPayload;
+  return std::visit(
+      [](const auto& fields) {
+        if constexpr (requires { fields.body; }) return kSmallPayload + fields.body.size();
+        return kSmallPayload;
+      },
+      message);
 }
 
 // Pieces are never empty, so that a peer cannot send them for ever, and stay within their whole.

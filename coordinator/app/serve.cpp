@@ -4,7 +4,9 @@
 
 #include "common/crypto/random_source.hpp"
 #include "common/dataset/item_files.hpp"
+#include "common/identity/certificate.hpp"
 #include "common/identity/private_key_pem.hpp"
+#include "common/identity/revocation_list.hpp"
 #include "common/log/log.hpp"
 #include "common/plan/floors.hpp"
 #include "coordinator/config/config.hpp"
@@ -15,6 +17,15 @@
 namespace chorus::coordinator {
 
 namespace {
+
+// The authority whose devices are admitted, and those that it has revoked. The chain and the list's signature are
+// checked where the TLS context is made.
+Result<Admission> read_admission(const net::TlsCredentials& credentials) {
+  CHORUS_TRY(const auto authority, identity::Certificate::from_pem(credentials.authority));
+  CHORUS_TRY(auto revoked, identity::RevocationList::from_pem(credentials.crl));
+  return Admission{.authority = authority.info().key,
+                   .revoked = std::make_shared<const identity::RevocationList>(std::move(revoked))};
+}
 
 // Reads again what SIGHUP may change; what cannot be read is logged and stays as it was.
 Reloaded reload(const std::filesystem::path& config, const std::filesystem::path& certificates,
@@ -30,10 +41,12 @@ Reloaded reload(const std::filesystem::path& config, const std::filesystem::path
   }
   auto credentials = net::read_credentials(certificates, "coordinator");
   auto tls = credentials ? net::TlsContext::server(*credentials, wall_now()) : fail(credentials.error());
-  if (tls) {
+  auto admission = credentials ? read_admission(*credentials) : fail(credentials.error());
+  if (tls && admission) {
     reloaded.tls = std::move(*tls);
+    reloaded.revoked = std::move(admission->revoked);
   } else {
-    complain("certificates", tls.error());
+    complain("certificates", tls ? admission.error() : tls.error());
   }
   if (auto items = dataset::read_item_table(catalogue)) {
     reloaded.catalogue = std::move(*items);
@@ -66,6 +79,7 @@ Result<Configured> configure(const std::filesystem::path& config, const std::fil
   CHORUS_TRY(auto description, describe_job(job_settings, static_cast<std::uint32_t>(items.size())));
   CHORUS_TRY(const auto credentials, net::read_credentials(settings.certificates, "coordinator"));
   CHORUS_TRY(auto tls, net::TlsContext::server(credentials, wall_now()));
+  CHORUS_TRY(auto admission, read_admission(credentials));
   CHORUS_TRY(auto key, identity::parse_private_key_pem(credentials.key));
   job_settings.federation.shutdown_grace = settings.shutdown_grace;
   Configured configured{.settings = std::move(settings),
@@ -73,11 +87,13 @@ Result<Configured> configure(const std::filesystem::path& config, const std::fil
                         .description = std::move(description),
                         .items = std::move(items),
                         .tls = std::move(tls),
+                        .admission = std::move(admission),
                         .key = std::make_shared<const crypto::SigningKey>(std::move(key))};
   // A job that could not run is found now: version 0 is made, and the plans of its rounds.
   const auto random = crypto::make_system_random();
   CHORUS_TRY(auto start, new_job(configured.description, configured.items, configured.key));
-  CHORUS_TRY_DO(Federation::create(configured.job.federation, std::move(start), *random, plan::kProductionFloors));
+  CHORUS_TRY_DO(Federation::create(configured.job.federation, std::move(start), configured.admission, *random,
+                                   plan::kProductionFloors));
   return configured;
 }
 
@@ -98,8 +114,9 @@ std::string summary(const Configured& configured) {
 Status serve(Configured configured, const std::filesystem::path& config) {
   log::configure(configured.settings.log_level, configured.settings.log_format);
   warn_of_expiry(configured.tls);
-  // Said at every start, because it is what an operator must not take for granted.
-  log::warning("updates are summed in the clear and carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");
+  // Said at every start, because it is what an operator must not take for granted: the secure sum hides who said what
+  // in one round, and the difference of two sums is one device's update.
+  log::warning("updates carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");
   CHORUS_TRY(auto store, open_sqlite_store(configured.settings.state));
   CHORUS_TRY(auto start, start_job(*store, configured.description, std::move(configured.items), configured.key));
   log::info("job", {{"name", configured.description.name},
@@ -114,6 +131,7 @@ Status serve(Configured configured, const std::filesystem::path& config) {
                  .settings = configured.settings,
                  .federation = configured.job.federation,
                  .tls = std::move(configured.tls),
+                 .admission = std::move(configured.admission),
                  .start = std::move(start),
                  .store = std::move(store),
                  .random = *random,

@@ -10,6 +10,7 @@
 #include "common/net/tls_context.hpp"
 #include "common/protocol/job_description.hpp"
 #include "coordinator/config/settings.hpp"
+#include "coordinator/federation/federation.hpp"
 
 namespace chorus::coordinator {
 
@@ -20,6 +21,7 @@ struct Configured {
   protocol::JobDescription description;
   std::vector<dataset::CatalogueItem> items;
   net::TlsContext tls;
+  Admission admission;
   std::shared_ptr<const crypto::SigningKey> key;
 };
 

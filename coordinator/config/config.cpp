@@ -92,6 +92,18 @@ void read_cohort(Table& cohort, FederationSettings& settings, const plan::Floors
                   ErrorCode::parameter_above_ceiling);
     return;
   }
+  cohort.parsed("corrupt", settings.corrupt, parse_ratio);
+  const auto& least = floors.least_corrupt;
+  if (std::uint64_t{settings.corrupt.numerator} * least.denominator <
+      std::uint64_t{least.numerator} * settings.corrupt.denominator) {
+    cohort.reject("corrupt", fmt::format("a secure sum withstands a share of at least {}/{}", least.numerator,
+                                         least.denominator),
+                  ErrorCode::parameter_below_floor);
+    return;
+  }
+  Duration age = settings.least_identity_age;
+  cohort.parsed("least_identity_age", age, parse_duration);
+  settings.least_identity_age = std::chrono::duration_cast<std::chrono::seconds>(age);
   const std::uint32_t floor = plan::least_cohort(floors, settings.dropout);
   settings.cohort_minimum = floor;
   cohort.integer<std::uint32_t>("minimum", settings.cohort_minimum, 1, floors.most_members);
@@ -109,12 +121,16 @@ void read_cohort(Table& cohort, FederationSettings& settings, const plan::Floors
 
 void read_round(Table& round, FederationSettings& settings, const plan::Floors& floors) {
   round.parsed("gather", settings.gather, parse_duration);
-  round.parsed("upload_deadline", settings.upload_deadline, parse_duration);
-  if (settings.upload_deadline <= Duration::zero() || settings.upload_deadline > floors.longest_phase) {
-    round.reject("upload_deadline",
-                 fmt::format("expected more than 0 and at most {}s",
-                             std::chrono::duration_cast<std::chrono::seconds>(floors.longest_phase).count()));
+  for (std::size_t i = 0; i < plan::kSumPhases; ++i) {
+    const std::string key = fmt::format("{}_deadline", plan::to_string(static_cast<plan::SumPhase>(i)));
+    Duration& deadline = settings.deadlines[i];
+    round.parsed(key, deadline, parse_duration);
+    if (deadline <= Duration::zero() || deadline > floors.longest_phase) {
+      round.reject(key, fmt::format("expected more than 0 and at most {}s",
+                                    std::chrono::duration_cast<std::chrono::seconds>(floors.longest_phase).count()));
+    }
   }
+  round.parsed("reconnect_grace", settings.reconnect_grace, parse_duration);
   round.integer<std::uint32_t>("devices", settings.devices, 0);
   if (settings.devices != 0 && settings.devices < settings.cohort_minimum) {
     round.reject("devices", fmt::format("expected 0 or at least the cohort's minimum, {}", settings.cohort_minimum));

@@ -4,7 +4,7 @@ namespace chorus::coordinator {
 
 std::string_view sample_coordinator_file() noexcept {
   return R"toml(# How this coordinator runs: addresses, folders, limits. What it trains is in the job file.
-# Relative paths are relative to this file. Durations are written "500ms", "30s", "10min" or "2h".
+# Relative paths are relative to this file. Durations are written "500ms", "30s", "10min", "2h" or "30d".
 # SIGHUP reloads the certificates, the CRL, [log] level and the job's catalogue; the rest needs a restart.
 
 # Where devices connect: "IPv4:port", "[IPv6]:port". Port 0 takes any free port; the addresses in use are written to
@@ -90,13 +90,26 @@ size = 128
 minimum = 76
 # The share of a cohort that may fail to deliver before its round is aborted; at most 1/3.
 dropout = "3/20"
+# The share of a cohort that may lie together with whoever runs the coordinator; at least 1/20. More needs more
+# survivors to unmask a sum.
+corrupt = "1/20"
+# Since a device's enrolment, at least; devices ask for 30 days of each other. Lower it for demonstrations alone.
+least_identity_age = "30d"
 
 [round]
 # How long to wait for more devices once there are enough. A round opens sooner if every connected device of the
 # round before is ready again.
 gather = "5s"
-# From a device's invitation to the last byte of its update. Slow networks and large catalogues need more.
+# How long each phase of a cohort's secure sum waits for its members: for their keys, their shares, their masked
+# updates (slow networks and large catalogues need more), their votes on who survived, and what removes the masks. A
+# phase ends at once when all have answered.
+advertise_deadline = "10s"
+share_deadline = "10s"
 upload_deadline = "30s"
+vote_deadline = "5s"
+unmask_deadline = "5s"
+# How long a member whose connection broke is waited for within a phase.
+reconnect_grace = "5s"
 # A round opens as soon as this many devices are ready, and invites no more than these. 0: no target, all are invited.
 devices = 0
 # After the last training round, one round that trains nothing measures the final model.

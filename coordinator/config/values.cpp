@@ -24,7 +24,7 @@ std::optional<std::pair<T, std::string_view>> leading_number(std::string_view te
 Result<Duration> parse_duration(std::string_view text) {
   const auto refuse = [&] {
     return fail(ErrorCode::malformed,
-                fmt::format("expected a duration such as \"500ms\", \"30s\", \"10min\" or \"2h\", found \"{}\"", text));
+                fmt::format("expected a duration such as \"500ms\", \"30s\", \"10min\", \"2h\" or \"30d\", found \"{}\"", text));
   };
   const auto number = text.empty() ? std::nullopt : leading_number<std::uint32_t>(text);
   if (!number) return refuse();
@@ -34,6 +34,7 @@ Result<Duration> parse_duration(std::string_view text) {
   if (unit == "min") return Duration(std::chrono::minutes(value));
   // Hours of 32 bits do not fit in nanoseconds of 64.
   if (unit == "h" && value <= 24 * 365) return Duration(std::chrono::hours(value));
+  if (unit == "d" && value <= 365) return Duration(std::chrono::days(value));
   return refuse();
 }
 

@@ -25,6 +25,11 @@ void write(const CohortAborted& event) {
       "cohort aborted",
       {{"round", event.round.value()}, {"cohort", event.cohort.value()}, {"reason", event.reason.to_string()}});
 }
+void write(const MemberConvicted& event) {
+  log::warning("member convicted", {{"round", event.round.value()},
+                                    {"device", identity::to_string(event.device)},
+                                    {"reason", event.reason.to_string()}});
+}
 void write(const RoundClosed& event) {
   if (!event.quality) {
     log::info("round closed", {{"round", event.round.value()},

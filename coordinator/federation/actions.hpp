@@ -15,6 +15,7 @@
 #include "coordinator/federation/job_start.hpp"
 #include "coordinator/publish/publisher.hpp"
 #include "coordinator/roster/roster.hpp"
+#include "coordinator/round/secure_sum.hpp"
 #include "coordinator/store/store.hpp"
 
 namespace chorus::coordinator {
@@ -42,6 +43,14 @@ struct Close {
 // Makes the round's number durable before a device sees it. Back: on_round_reserved().
 struct ReserveRound {
   RoundId round;
+};
+
+// Heavy: work->run() on a pool, on as many threads as there are, or inline. Back: on_sum_recovered() with the three of
+// them.
+struct RecoverSum {
+  RoundId round;
+  std::size_t cohort = 0;
+  std::shared_ptr<SumRecovery> work;
 };
 
 // Heavy: run() on a pool, or inline. Back: on_step_built() with what it returned.
@@ -73,7 +82,7 @@ struct Stop {
   Status outcome;
 };
 
-// --- for people and reports; no device is named
+// --- for people and reports; no device is named but one that a proof convicts
 struct WaitingForDevices {
   std::uint32_t ready = 0;
   std::uint32_t needed = 0;
@@ -87,6 +96,12 @@ struct RoundOpened {
 struct CohortAborted {
   RoundId round;
   CohortId cohort;
+  Error reason;
+};
+// A member whose own signed or sealed words prove a lie, or a fault of its program.
+struct MemberConvicted {
+  RoundId round;
+  identity::DeviceId device;
   Error reason;
 };
 struct RoundClosed {
@@ -118,10 +133,10 @@ struct JobFinished {
 struct CatalogueRefused {
   Error reason;
 };
-using Log = std::variant<WaitingForDevices, RoundOpened, CohortAborted, RoundClosed, RoundAborted, VersionPublished,
+using Log = std::variant<WaitingForDevices, RoundOpened, CohortAborted, MemberConvicted, RoundClosed, RoundAborted, VersionPublished,
                          JobFinished, CatalogueRefused>;
 
-using Action = std::variant<Send, SendBlob, Close, ReserveRound, BuildStep, StoreVersion, Stop, Log>;
+using Action = std::variant<Send, SendBlob, Close, ReserveRound, RecoverSum, BuildStep, StoreVersion, Stop, Log>;
 using Actions = std::vector<Action>;
 
 // Writes one line through common/log.

@@ -6,14 +6,19 @@
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
-#include "common/crypto/secret_bytes.hpp"
+#include "common/crypto/hash.hpp"
 
 namespace chorus::coordinator {
 
 using protocol::CoordinatorPhase;
 
-Result<Federation> Federation::create(const FederationSettings& settings, JobStart start, crypto::RandomSource& random,
-                                      const plan::Floors& floors) {
+Result<Federation> Federation::create(const FederationSettings& settings, JobStart start, Admission admission,
+                                      crypto::RandomSource& random, const plan::Floors& floors) {
+  CHORUS_ENSURE(admission.revoked != nullptr, "a coordinator has a revocation list");
+  if (admission.revoked->der().size() > protocol::kMaxRevocations) {
+    return fail(ErrorCode::too_large, fmt::format("a revocation list of {} bytes does not fit into a plan's {}",
+                                                  admission.revoked->der().size(), protocol::kMaxRevocations));
+  }
   const auto& job = start.publisher->job();
   if (settings.cohort_minimum == 0 || settings.cohort_minimum > settings.cohort_size) {
     return fail(ErrorCode::invalid_argument,
@@ -23,7 +28,7 @@ Result<Federation> Federation::create(const FederationSettings& settings, JobSta
     return fail(ErrorCode::invalid_argument, fmt::format("cohorts of {} members do not fit the job's headroom for {}",
                                                          settings.cohort_size, job.max_contributors));
   }
-  Federation federation(settings, std::move(start), random, floors);
+  Federation federation(settings, std::move(start), std::move(admission), random, floors);
   for (const auto purpose : {plan::Purpose::survey, plan::Purpose::train, plan::Purpose::measure}) {
     if (purpose == plan::Purpose::survey && !federation.publisher_->model().needs_survey()) continue;
     CHORUS_TRY_DO(federation.make_plan(purpose, RoundId(1), CohortId(0), {}));
@@ -31,9 +36,10 @@ Result<Federation> Federation::create(const FederationSettings& settings, JobSta
   return federation;
 }
 
-Federation::Federation(const FederationSettings& settings, JobStart start, crypto::RandomSource& random,
-                       const plan::Floors& floors)
+Federation::Federation(const FederationSettings& settings, JobStart start, Admission admission,
+                       crypto::RandomSource& random, const plan::Floors& floors)
     : settings_(settings),
+      admission_(std::move(admission)),
       floors_(floors),
       random_(&random),
       publisher_(std::move(start.publisher)),
@@ -60,10 +66,13 @@ Result<plan::RoundPlan> Federation::make_plan(plan::Purpose purpose, RoundId rou
                                                        .purpose = purpose,
                                                        .model_version = version_.header.version,
                                                        .model_id = version_.header.model_id,
+                                                       .catalogue = version_.header.catalogue,
+                                                       .revocations = crypto::sha256(admission_.revoked->der()),
                                                        .least_members = settings_.cohort_minimum,
                                                        .most_members = settings_.cohort_size,
+                                                       .corrupt = settings_.corrupt,
                                                        .dropout = settings_.dropout,
-                                                       .upload_deadline = settings_.upload_deadline},
+                                                       .deadlines = settings_.deadlines},
                                  publisher_->model().layout(purpose), floors_);
 }
 
@@ -73,40 +82,52 @@ Actions Federation::on_connected(SessionId id, const identity::DeviceId& device,
     refuse(*older, Error(ErrorCode::duplicate, "this device has connected again"), now);
   }
   sessions_.emplace(id, Session{});
+  if (evicted_.contains(device)) {
+    refuse(id, Error(ErrorCode::bad_dealer, "this device's shares were proven wrong: its identity is evicted"), now);
+  }
   return take();
 }
 
-Actions Federation::on_message(SessionId id, protocol::Message message, Moment now) {
-  if (const auto found = sessions_.find(id); found != sessions_.end()) {
-    Session& session = found->second;
-    const auto type = protocol::type_of(message);
-    if (protocol::accepts(session.phase, type)) {
-      if (const auto* hello = std::get_if<protocol::Hello>(&message)) {
-        on_hello(id, session, *hello, now);
-      } else if (const auto* fetch = std::get_if<protocol::Fetch>(&message)) {
-        on_fetch(id, *fetch, now);
-      } else if (type == protocol::MessageType::ready) {
-        on_ready(id, session);
-      } else {
-        on_round_message(id, session, message, now);
-      }
-    } else {
-      // Pieces that were on their way when the round ended are late, not a fault: they are dropped.
-      const auto* update = std::get_if<protocol::Update>(&message);
-      const auto* decline = std::get_if<protocol::Decline>(&message);
-      const bool late = session.phase != CoordinatorPhase::delivered && session.last_round_session &&
-                        ((update != nullptr && update->session == *session.last_round_session) ||
-                         (decline != nullptr && decline->session == *session.last_round_session));
-      if (!late) {
-        refuse(id, Error(ErrorCode::out_of_phase, fmt::format("'{}' was not expected now", protocol::to_string(type))),
-               now);
-      }
+void Federation::on_revocations(std::shared_ptr<const identity::RevocationList> revoked) {
+  CHORUS_ENSURE(revoked != nullptr, "a coordinator has a revocation list");
+  admission_.revoked = std::move(revoked);
+}
+
+Actions Federation::on_message(SessionId id, protocol::Message message, Moment now, WallTime today) {
+  const auto found = sessions_.find(id);
+  if (found == sessions_.end()) return take();
+  Session& session = found->second;
+  const auto type = protocol::type_of(message);
+  if (!protocol::accepts(session.phase, type)) {
+    if (!is_late(session, message)) {
+      refuse(id, Error(ErrorCode::out_of_phase, fmt::format("'{}' was not expected now", protocol::to_string(type))),
+             now);
     }
-    consider_round(now);
-    announce_waiting(now);
+  } else if (const auto* hello = std::get_if<protocol::Hello>(&message)) {
+    on_hello(id, session, *hello, now);
+  } else if (const auto* fetch = std::get_if<protocol::Fetch>(&message)) {
+    on_fetch(id, *fetch, now);
+  } else if (const auto* resume = std::get_if<protocol::Resume>(&message)) {
+    on_resume(id, session, *resume);
+  } else if (type == protocol::MessageType::ready) {
+    on_ready(id, session);
+  } else {
+    on_round_message(id, message, now, today);
   }
-  if (auto* update = std::get_if<protocol::Update>(&message)) crypto::wipe(update->data);
+  consider_round(now);
+  announce_waiting(now);
   return take();
+}
+
+// What was on its way when the round ended is late, not a fault: it is dropped.
+bool Federation::is_late(const Session& session, const protocol::Message& message) const {
+  if (!session.last_round_session || session.phase == CoordinatorPhase::greeting) return false;
+  return std::visit(
+      [&](const auto& fields) {
+        if constexpr (requires { fields.session; }) return fields.session == *session.last_round_session;
+        return false;
+      },
+      message);
 }
 
 Actions Federation::on_disconnected(SessionId id, Moment now) {
@@ -123,7 +144,9 @@ Actions Federation::on_time(Moment now) {
       abort_round(std::move(collecting->round), Error(ErrorCode::aborted, "the coordinator is stopping"), now);
     } else {
       for (std::size_t i = 0; i < collecting->round.cohorts.size(); ++i) {
-        on_round_actions(i, collecting->round.cohorts[i].round.on_time(now), now);
+        on_absences(i, now);
+        if (!std::holds_alternative<Collecting>(phase_)) break;
+        on_sum_actions(i, collecting->round.cohorts[i].sum.on_time(now), now);
         if (!std::holds_alternative<Collecting>(phase_)) break;
       }
     }
@@ -154,7 +177,13 @@ std::optional<Moment> Federation::next_deadline() const {
   std::optional<Moment> deadline;
   if (const auto* collecting = std::get_if<Collecting>(&phase_)) {
     deadline = stop_deadline_;
-    for (const auto& cohort : collecting->round.cohorts) deadline = sooner(deadline, cohort.round.next_deadline());
+    for (const auto& cohort : collecting->round.cohorts) {
+      deadline = sooner(deadline, cohort.sum.next_deadline());
+      if (cohort.closed) continue;
+      for (const Member& member : cohort.members) {
+        if (member.absent_since) deadline = sooner(deadline, *member.absent_since + settings_.reconnect_grace);
+      }
+    }
   }
   if (const auto* gathering = std::get_if<Gathering>(&phase_)) {
     if (gathering->enough_since) deadline = *gathering->enough_since + settings_.gather;
@@ -226,19 +255,6 @@ void Federation::on_ready(SessionId id, Session& session) {
   roster_.set_ready(id, true);
 }
 
-void Federation::on_round_message(SessionId id, const Session& session, const protocol::Message& message, Moment now) {
-  auto* collecting = std::get_if<Collecting>(&phase_);
-  // `invited` while the round's other cohorts collect, or its step is computed: the deadline has passed.
-  if (collecting == nullptr || !session.place) return;
-  const Place place = *session.place;
-  auto actions = collecting->round.cohorts[place.cohort].round.on_message(place.member, message, now);
-  if (actions) {
-    on_round_actions(place.cohort, *actions, now);
-  } else if (actions.error().code() != ErrorCode::late) {
-    refuse(id, actions.error(), now);
-  }
-}
-
 void Federation::refuse(SessionId id, Error reason, Moment now) {
   std::string sentence = reason.sentence().substr(0, protocol::kMaxSentence);
   actions_.emplace_back(Send{{id}, protocol::Refusal{.code = reason.code(), .sentence = std::move(sentence)}});
@@ -252,9 +268,17 @@ void Federation::forget(SessionId id, Moment now) {
   const std::optional<Place> place = found->second.place;
   sessions_.erase(found);
   roster_.disconnect(id);
-  if (auto* collecting = std::get_if<Collecting>(&phase_); collecting != nullptr && place) {
-    on_round_actions(place->cohort, collecting->round.cohorts[place->cohort].round.on_disconnect(place->member, now),
-                     now);
+  RoundInProgress* const round = round_in_progress();
+  if (round == nullptr || !place) return;
+  Cohort& cohort = round->cohorts[place->cohort];
+  Member& member = cohort.members[place->member];
+  member.session.reset();
+  if (cohort.closed || !std::holds_alternative<Collecting>(phase_)) return;
+  if (member.left) {
+    on_sum_actions(place->cohort, cohort.sum.on_gone(place->member, now), now);
+  } else {
+    member.absent_since = now;
+    on_absences(place->cohort, now);
   }
 }
 

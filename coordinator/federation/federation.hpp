@@ -8,6 +8,9 @@
 //
 // Growing comes between two rounds, after Finished too, when the catalogue has new items.
 //
+// In Collecting each cohort runs a secure sum (coordinator/round/secure_sum); a member whose connection breaks may come
+// back to its place.
+//
 // The schedule: a survey if the model asks for one, training rounds up to the goal, one measuring round. A round has
 // one or more cohorts; those that abort are left out of its sum. A version is stored before anybody hears of it, and a
 // round's number before it is used, so a killed coordinator costs the round in progress and nothing else.
@@ -17,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <variant>
 #include <vector>
@@ -27,33 +31,44 @@
 #include "coordinator/federation/job_start.hpp"
 #include "coordinator/federation/settings.hpp"
 #include "coordinator/publish/trace.hpp"
-#include "coordinator/round/round.hpp"
+#include "coordinator/round/secure_sum.hpp"
 
 namespace chorus::coordinator {
+
+// Whose devices take part.
+struct Admission {
+  crypto::PublicKey authority{};
+  std::shared_ptr<const identity::RevocationList> revoked;
+};
 
 // Not thread-safe.
 class Federation {
  public:
   // `random` draws cohorts and session ids, and must outlive the federation. Errors: those of RoundPlan::create: a
   // coordinator whose plans no device would accept does not start.
+  // REQUIRES: a revocation list.
   [[nodiscard]] static Result<Federation> create(const FederationSettings& settings, JobStart start,
-                                                 crypto::RandomSource& random, const plan::Floors& floors);
+                                                 Admission admission, crypto::RandomSource& random,
+                                                 const plan::Floors& floors);
 
   // --- events. A session that Federation has closed is unknown: its events have no effect.
   // A TLS connection whose certificate names `device`; an older connection of the same device is closed.
   [[nodiscard]] Actions on_connected(SessionId session, const identity::DeviceId& device, Moment now);
-  // Wipes an update's bytes after use.
-  [[nodiscard]] Actions on_message(SessionId session, protocol::Message message, Moment now);
+  // `today` is what certificates and statements are held against.
+  [[nodiscard]] Actions on_message(SessionId session, protocol::Message message, Moment now, WallTime today);
   [[nodiscard]] Actions on_disconnected(SessionId session, Moment now);
   // To be called at next_deadline() or later.
   [[nodiscard]] Actions on_time(Moment now);
-  // The results of ReserveRound, BuildStep and StoreVersion.
+  // The results of ReserveRound, RecoverSum, BuildStep and StoreVersion.
   [[nodiscard]] Actions on_round_reserved(Status reserved, Moment now);
+  [[nodiscard]] Actions on_sum_recovered(const RecoverSum& asked, Result<ring::CohortSum> sum, Moment now);
   [[nodiscard]] Actions on_step_built(Result<BuildStep::Outcome> built, Moment now);
   [[nodiscard]] Actions on_stored(Status stored, Moment now);
   // The catalogue as it is now. What it has gained takes effect between two rounds; one that has lost or changed items
   // is refused by a Log.
   [[nodiscard]] Actions on_catalogue(std::vector<dataset::CatalogueItem> items, Moment now);
+  // A newer list of revoked devices, from the next round on.
+  void on_revocations(std::shared_ptr<const identity::RevocationList> revoked);
   // A round in progress gets settings.shutdown_grace to complete. Stop follows.
   [[nodiscard]] Actions on_stop(Moment now);
 
@@ -72,20 +87,31 @@ class Federation {
  private:
   struct Place {
     std::size_t cohort = 0;
-    Member member = 0;
+    std::uint32_t member = 0;
   };
   struct Session {
     protocol::CoordinatorPhase phase = protocol::CoordinatorPhase::greeting;
     std::optional<Place> place;                       // in the round in progress
-    std::optional<ByteArray<32>> last_round_session;  // whose late pieces are dropped without a word
+    std::optional<ByteArray<32>> last_round_session;  // whose late messages are dropped without a word
+  };
+  struct Member {
+    identity::DeviceId device;
+    std::optional<SessionId> session;    // absent: its connection broke
+    std::optional<Moment> absent_since;  // and it is still waited for
+    bool left = false;                   // declined, or was refused: it has no place to come back to
   };
   struct Cohort {
-    Round round;
-    std::vector<SessionId> members;             // by position
-    std::vector<identity::DeviceId> devices;    // by position
+    plan::RoundPlan plan;
+    std::shared_ptr<const identity::RevocationList> revoked;  // that the sum refers to
+    SecureSum sum;
+    std::vector<Member> members;                // by the order of the invitation
     std::vector<identity::DeviceId> survivors;  // known when it has closed
     bool closed = false;
     bool answered = false;  // its members have their Result
+
+    [[nodiscard]] std::vector<SessionId> present() const;
+    // Of the roster, or, before there is one, of the invitation.
+    [[nodiscard]] std::uint32_t size() const;
   };
   // A round from its opening to its result.
   struct RoundInProgress {
@@ -129,7 +155,7 @@ class Federation {
   struct Stopped {};
   using Phase = std::variant<Gathering, Reserving, Collecting, Building, Storing, Growing, Finished, Stopped>;
 
-  Federation(const FederationSettings& settings, JobStart start, crypto::RandomSource& random,
+  Federation(const FederationSettings& settings, JobStart start, Admission admission, crypto::RandomSource& random,
              const plan::Floors& floors);
 
   [[nodiscard]] std::optional<plan::Purpose> next_purpose() const;
@@ -139,7 +165,9 @@ class Federation {
   void on_hello(SessionId id, Session& session, const protocol::Hello& hello, Moment now);
   void on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now);
   void on_ready(SessionId id, Session& session);
-  void on_round_message(SessionId id, const Session& session, const protocol::Message& message, Moment now);
+  void on_resume(SessionId id, Session& session, const protocol::Resume& resume);
+  void on_round_message(SessionId id, const protocol::Message& message, Moment now, WallTime today);
+  [[nodiscard]] bool is_late(const Session& session, const protocol::Message& message) const;
   void refuse(SessionId id, Error reason, Moment now);
   void forget(SessionId id, Moment now);
   void announce_waiting(Moment now);
@@ -148,8 +176,12 @@ class Federation {
   void consider_round(Moment now);
   [[nodiscard]] std::optional<Moment> opening_time(const Gathering& gathering, Moment now) const;
   void open_round(RoundId number, Moment now);
-  void invite(RoundInProgress& round, std::vector<SessionId> members, Moment now);
-  void on_round_actions(std::size_t cohort, const RoundActions& actions, Moment now);
+  void invite(RoundInProgress& round, const std::vector<SessionId>& sessions, Moment now);
+  void on_sum_actions(std::size_t cohort, SecureSum::Actions actions, Moment now);
+  void on_absences(std::size_t cohort, Moment now);
+  void send_step(const Cohort& cohort, std::uint32_t member);
+  void convict(Cohort& cohort, const SecureSum::Named& named);
+  [[nodiscard]] RoundInProgress* round_in_progress();
   void close_cohort(std::size_t index);
   void close_round_if_over(Moment now);
   void step_stored(Storing storing, Moment now);
@@ -164,6 +196,9 @@ class Federation {
   [[nodiscard]] Actions take() { return std::exchange(actions_, {}); }
 
   FederationSettings settings_;
+  Admission admission_;
+  secagg::VerifiedStatements verified_;
+  std::set<identity::DeviceId> evicted_;  // convicted of a lie that cost a cohort its round
   plan::Floors floors_;
   crypto::RandomSource* random_;
   std::shared_ptr<const Publisher> publisher_;

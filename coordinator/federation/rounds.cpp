@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
+#include "common/crypto/hash.hpp"
 #include "coordinator/federation/federation.hpp"
 
 namespace chorus::coordinator {
@@ -64,13 +65,13 @@ void Federation::open_round(RoundId number, Moment now) {
   Collecting collecting{.round = {.number = number, .purpose = *next_purpose(), .opened = now, .cohorts = {}},
                         .sum = nullptr};
   std::vector<SessionId> all;
-  for (auto& members : cohorts) {
+  for (const auto& members : cohorts) {
     all.insert(all.end(), members.begin(), members.end());
-    invite(collecting.round, std::move(members), now);
+    invite(collecting.round, members, now);
   }
   roster_.take_part(number, all);
   announced_.reset();
-  collecting.sum = std::make_shared<ring::RoundSum>(collecting.round.cohorts.front().round.plan().layout());
+  collecting.sum = std::make_shared<ring::RoundSum>(collecting.round.cohorts.front().plan.layout());
   actions_.emplace_back(Log(RoundOpened{.round = number,
                                         .purpose = collecting.round.purpose,
                                         .cohorts = static_cast<std::uint32_t>(cohorts.size()),
@@ -78,61 +79,61 @@ void Federation::open_round(RoundId number, Moment now) {
   phase_ = std::move(collecting);
 }
 
-void Federation::invite(RoundInProgress& round, std::vector<SessionId> members, Moment now) {
+void Federation::invite(RoundInProgress& round, const std::vector<SessionId>& sessions, Moment now) {
   const std::size_t index = round.cohorts.size();
   const auto session_id = random_->array<32>();
   auto plan = make_plan(round.purpose, round.number, CohortId(static_cast<std::uint32_t>(index)), session_id);
   CHORUS_ENSURE(plan.has_value(), "create() has checked what does not change from round to round");
   std::vector<identity::DeviceId> devices;
-  devices.reserve(members.size());
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    devices.push_back(roster_.device(members[i]));
-    Session& session = sessions_.at(members[i]);
-    session.phase = CoordinatorPhase::invited;
-    session.place = Place{.cohort = index, .member = static_cast<Member>(i)};
+  std::vector<Member> members;
+  for (std::uint32_t i = 0; i < sessions.size(); ++i) {
+    devices.push_back(roster_.device(sessions[i]));
+    members.push_back({.device = devices.back(), .session = sessions[i], .absent_since = {}, .left = false});
+    Session& session = sessions_.at(sessions[i]);
+    session.phase = CoordinatorPhase::in_round;
+    session.place = Place{.cohort = index, .member = i};
     session.last_round_session = session_id;
   }
-  actions_.emplace_back(Send{members, protocol::Manifest{protocol::sign_document(protocol::kManifestLabel,
-                                                                                 plan->encode(), publisher_->key())}});
-  const auto size = static_cast<std::uint32_t>(members.size());
-  round.cohorts.push_back(Cohort{.round = Round(std::move(*plan), size, now),
+  const protocol::Signed document =
+      protocol::sign_document(protocol::kManifestLabel, plan->encode(), publisher_->key());
+  const plan::RoundPlanFields& fields = plan->fields();
+  SecureSumTerms terms{.h0 = crypto::sha256(document.document),
+                       .layout = plan->layout(),
+                       .bounds = {.least_members = fields.least_members,
+                                  .most_members = fields.most_members,
+                                  .corrupt = fields.corrupt,
+                                  .dropout = fields.dropout},
+                       .phases = fields.deadlines};
+  const secagg::AdmissionRules rules{.authority = admission_.authority,
+                                     .now = {},  // told with each leaf
+                                     .least_age = settings_.least_identity_age,
+                                     .revoked = admission_.revoked.get()};
+  SecureSum sum(std::move(terms), std::move(devices), rules, verified_, now);
+  actions_.emplace_back(Send{sessions, protocol::Manifest{.plan = document, .revocations = admission_.revoked->der()}});
+  round.cohorts.push_back(Cohort{.plan = std::move(*plan),
+                                 .revoked = admission_.revoked,
+                                 .sum = std::move(sum),
                                  .members = std::move(members),
-                                 .devices = std::move(devices),
                                  .survivors = {},
                                  .closed = false,
                                  .answered = false});
-}
-
-void Federation::on_round_actions(std::size_t cohort, const RoundActions& actions, Moment now) {
-  auto& collecting = std::get<Collecting>(phase_);
-  for (const auto& action : actions) {
-    if (const auto* delivered = std::get_if<MemberDelivered>(&action)) {
-      sessions_.at(collecting.round.cohorts[cohort].members[delivered->member]).phase = CoordinatorPhase::delivered;
-    } else if (const auto* declined = std::get_if<MemberDeclined>(&action)) {
-      Session& session = sessions_.at(collecting.round.cohorts[cohort].members[declined->member]);
-      session.phase = CoordinatorPhase::enrolled;
-      session.place.reset();
-    } else {
-      close_cohort(cohort);
-    }
-  }
-  close_round_if_over(now);
 }
 
 void Federation::close_cohort(std::size_t index) {
   auto& collecting = std::get<Collecting>(phase_);
   Cohort& cohort = collecting.round.cohorts[index];
   cohort.closed = true;
-  if (const auto* aborted = cohort.round.aborted()) {
+  if (const Error* aborted = cohort.sum.reason()) {
     actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number,
                                             .cohort = CohortId(static_cast<std::uint32_t>(index)),
-                                            .reason = aborted->reason}));
-    send_cohort_result(collecting.round, cohort, protocol::Outcome::aborted, aborted->reason.sentence());
+                                            .reason = *aborted}));
+    send_cohort_result(collecting.round, cohort, protocol::Outcome::aborted, aborted->sentence());
     return;
   }
-  const Round::Summed summed = cohort.round.take_sum();
-  for (const Member survivor : summed.survivors) cohort.survivors.push_back(cohort.devices[survivor]);
-  collecting.sum->add(summed.sum);
+  for (const std::uint32_t survivor : cohort.sum.survivors()) {
+    cohort.survivors.push_back(cohort.members[survivor].device);
+  }
+  collecting.sum->add(*cohort.sum.sum());
 }
 
 void Federation::close_round_if_over(Moment now) {
@@ -141,7 +142,7 @@ void Federation::close_round_if_over(Moment now) {
   if (!std::all_of(cohorts.begin(), cohorts.end(), [](const Cohort& cohort) { return cohort.closed; })) return;
   if (collecting.sum->contributors() == 0) {
     const Error reason = cohorts.size() == 1
-                             ? cohorts.front().round.aborted()->reason
+                             ? *cohorts.front().sum.reason()
                              : Error(ErrorCode::below_threshold, fmt::format("all {} cohorts aborted", cohorts.size()));
     abort_round(std::move(collecting.round), reason, now);
     return;
@@ -190,7 +191,11 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
                     .model = to.tensors,
                     .cohorts = {},
                     .quality = outcome.quality};
-  for (const auto& cohort : round.cohorts) record.cohorts.push_back({cohort.devices, cohort.survivors});
+  for (const auto& cohort : round.cohorts) {
+    auto& written = record.cohorts.emplace_back();
+    for (const Member& member : cohort.members) written.members.push_back(member.device);
+    written.survivors = cohort.survivors;
+  }
   auto commit =
       std::make_shared<const Commit>(Commit{.version = outcome.version,
                                             .catalogue = std::nullopt,
@@ -281,25 +286,22 @@ void Federation::send_results(RoundInProgress& round, protocol::Outcome outcome,
 void Federation::send_cohort_result(const RoundInProgress& round, Cohort& cohort, protocol::Outcome outcome,
                                     const std::string& reason) {
   cohort.answered = true;
-  std::vector<SessionId> to;
-  for (const SessionId member : cohort.members) {
-    const auto found = sessions_.find(member);
-    // Not to those who declined: for them the round is over.
-    if (found == sessions_.end() || !found->second.place) continue;
-    found->second.place.reset();
-    found->second.phase = CoordinatorPhase::enrolled;
-    to.push_back(member);
+  const std::vector<SessionId> to = cohort.present();
+  for (const SessionId id : to) {
+    Session& session = sessions_.at(id);
+    session.place.reset();
+    session.phase = CoordinatorPhase::enrolled;
   }
   if (to.empty()) return;
-  const protocol::RoundResult result{.session = cohort.round.plan().fields().session,
+  const protocol::RoundResult result{.session = cohort.plan.fields().session,
                                      .round = round.number,
-                                     .cohort = cohort.round.plan().fields().cohort,
+                                     .cohort = cohort.plan.fields().cohort,
                                      .outcome = outcome,
-                                     .members = static_cast<std::uint32_t>(cohort.members.size()),
+                                     .members = cohort.size(),
                                      .survivors = static_cast<std::uint32_t>(cohort.survivors.size()),
                                      .version = version_.header.version,
                                      .reason = reason.substr(0, protocol::kMaxSentence)};
-  actions_.emplace_back(Send{std::move(to), protocol::Result{protocol::sign_document(
+  actions_.emplace_back(Send{to, protocol::Result{protocol::sign_document(
                                                 protocol::kResultLabel, result.encode(), publisher_->key())}});
 }
 

@@ -4,15 +4,19 @@
 #include <cstdint>
 
 #include "common/base/time.hpp"
-#include "common/plan/floors.hpp"
+#include "common/plan/round_plan.hpp"
 
 namespace chorus::coordinator {
 
 struct FederationSettings {
   std::uint32_t cohort_size = 128;             // the most members of one cohort; also sizes the headroom of its sum
   std::uint32_t cohort_minimum = 76;           // the fewest; below, the coordinator waits
-  plan::Ratio dropout{3, 20};                  // raise it where devices often vanish in mid-round
-  Duration upload_deadline = 30s;              // raise it for slow networks and large catalogues
+  plan::Ratio dropout{3, 20};                  // δ: raise it where devices often vanish in mid-round
+  plan::Ratio corrupt{1, 20};                  // γ: members that may lie together with whoever runs the coordinator
+  plan::PhaseDeadlines deadlines = plan::kDefaultDeadlines;  // raise them for slow networks and large catalogues
+  Duration reconnect_grace = 5s;  // how long a member whose connection broke is waited for within a phase
+  // Since a member's enrolment, as most devices ask for; lower it for demonstrations alone.
+  std::chrono::seconds least_identity_age = std::chrono::days(30);
   Duration gather = 5s;                        // how long to wait for more devices once there are enough
   std::uint32_t devices = 0;                   // a round opens at once with as many, and invites no more; 0: no target
   bool measure = true;                         // a round after the last one measures the final model

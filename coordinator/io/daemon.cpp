@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <thread>
 #include <unordered_map>
 
 #include <asio/co_spawn.hpp>
@@ -19,7 +20,6 @@
 #include <fmt/format.h>
 
 #include "common/log/log.hpp"
-#include "coordinator/federation/federation.hpp"
 #include "coordinator/io/address_rate.hpp"
 #include "coordinator/io/clock.hpp"
 #include "coordinator/io/endpoint_file.hpp"
@@ -103,7 +103,7 @@ class Daemon::Impl final : public SessionOwner {
   [[nodiscard]] const std::vector<std::string>& endpoints() const noexcept { return endpoints_; }
 
   void on_message(SessionId session, protocol::Message message) override {
-    perform(federation_.on_message(session, std::move(message), monotonic_now()));
+    perform(federation_.on_message(session, std::move(message), monotonic_now(), wall_now()));
   }
 
  private:
@@ -229,6 +229,15 @@ class Daemon::Impl final : public SessionOwner {
     });
   }
 
+  void carry_out(RecoverSum& action) {
+    asio::post(worker_, [this, asked = std::move(action)] {
+      auto sum = std::make_shared<Result<ring::CohortSum>>(asked.work->run(std::thread::hardware_concurrency()));
+      asio::post(context_, [this, asked, sum = std::move(sum)] {
+        perform(federation_.on_sum_recovered(asked, std::move(*sum), monotonic_now()));
+      });
+    });
+  }
+
   void carry_out(BuildStep& action) {
     asio::post(worker_, [this, step = std::make_shared<BuildStep>(std::move(action))] {
       auto built = std::make_shared<Result<BuildStep::Outcome>>(step->run());
@@ -306,6 +315,7 @@ class Daemon::Impl final : public SessionOwner {
       asio::post(context_, [this, reloaded = std::move(reloaded)] {
         // Connections in place keep the context that they began with.
         if (reloaded->tls) tls_ = std::move(*reloaded->tls);
+        if (reloaded->revoked) federation_.on_revocations(std::move(reloaded->revoked));
         if (reloaded->catalogue) {
           perform(federation_.on_catalogue(std::move(*reloaded->catalogue), monotonic_now()));
         }
@@ -358,7 +368,8 @@ Daemon::~Daemon() = default;
 
 Result<std::unique_ptr<Daemon>> Daemon::create(DaemonSetup setup) {
   setup.federation.shutdown_grace = setup.settings.shutdown_grace;
-  CHORUS_TRY(auto federation, Federation::create(setup.federation, std::move(setup.start), setup.random, setup.floors));
+  CHORUS_TRY(auto federation, Federation::create(setup.federation, std::move(setup.start),
+                                                 std::move(setup.admission), setup.random, setup.floors));
   auto impl = std::make_unique<Impl>(std::move(setup), std::move(federation));
   CHORUS_TRY_DO(impl->listen());
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));

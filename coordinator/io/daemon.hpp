@@ -1,5 +1,6 @@
 // The coordinator as a process: listeners, TLS, sessions, timers, signals, a worker thread for the store and the heavy
-// steps. One thread (the caller of run()) owns Federation and every connection; the worker owns the store.
+// steps. One thread (the caller of run()) owns Federation and every connection; the worker owns the store, and spreads
+// the removal of masks over all cores.
 #pragma once
 
 #include <functional>
@@ -12,6 +13,7 @@
 #include "common/net/tls_context.hpp"
 #include "common/plan/floors.hpp"
 #include "coordinator/config/settings.hpp"
+#include "coordinator/federation/federation.hpp"
 #include "coordinator/federation/job_start.hpp"
 #include "coordinator/store/store.hpp"
 
@@ -20,6 +22,7 @@ namespace chorus::coordinator {
 // What a reload brings; what is absent stays as it was.
 struct Reloaded {
   std::optional<net::TlsContext> tls;
+  std::shared_ptr<const identity::RevocationList> revoked{};
   std::optional<std::vector<dataset::CatalogueItem>> catalogue;
 };
 
@@ -27,6 +30,7 @@ struct DaemonSetup {
   CoordinatorSettings settings;
   FederationSettings federation;
   net::TlsContext tls;
+  Admission admission;
   JobStart start;
   std::unique_ptr<Store> store;
   // Outlives the daemon.

@@ -18,7 +18,7 @@ using protocol::MessageType;
 // may say after its greeting; Federation holds it against the phase.
 constexpr std::uint32_t kAfterGreeting =
     protocol::message_bit(MessageType::fetch) | protocol::message_bit(MessageType::ready) |
-    protocol::message_bit(MessageType::update) | protocol::message_bit(MessageType::decline);
+    protocol::message_bit(MessageType::resume) | protocol::kSumFromDevice;
 
 }  // namespace
 

@@ -154,7 +154,7 @@ Status SecureSum::on_piece(std::uint32_t member, std::uint64_t offset, std::uint
   if (!position || !state->dealers.contains(*position)) {
     return fail(ErrorCode::out_of_phase, "a masked update of a device that dealt no shares", "masked update");
   }
-  crypto::ZeroizingBytes& vector = state->vectors[*position];
+  UploadBuffer& vector = state->vectors[*position];
   if (total != terms_.layout.packed_size()) {
     return fail(ErrorCode::malformed, fmt::format("{} bytes announced, not {}", total, terms_.layout.packed_size()),
                 "masked update");
@@ -164,8 +164,7 @@ Status SecureSum::on_piece(std::uint32_t member, std::uint64_t offset, std::uint
   }
   if (offset > vector.size() || data.empty()) return fail(ErrorCode::malformed, "a gap", "masked update");
   if (data.size() > total - vector.size()) return fail(ErrorCode::too_large, "beyond its total", "masked update");
-  if (vector.empty()) vector.reserve(total);
-  vector.insert(vector.end(), data.begin(), data.end());
+  vector.append(data, total);
   return {};
 }
 
@@ -180,14 +179,14 @@ Result<SecureSum::Actions> SecureSum::on_masked(std::uint32_t member, ByteView b
     if (*state->ends[*position] == end) return Actions{};
     return fail(ErrorCode::duplicate, "a second, different end", "masked update");
   }
-  const crypto::ZeroizingBytes& vector = state->vectors[*position];
+  const UploadBuffer& vector = state->vectors[*position];
   if (vector.size() != terms_.layout.packed_size()) {
     return fail(ErrorCode::malformed, "the masked update is not complete", "masked update");
   }
   if (!end.held.contains(*position) || !end.held.is_subset_of(state->dealers)) {
     return fail(ErrorCode::malformed, "holds shares of a member that dealt none, or not its own", "masked update");
   }
-  if (crypto::sha256(vector) != end.vector) {
+  if (crypto::sha256(vector.view()) != end.vector) {
     return fail(ErrorCode::malformed, "the masked update is not the one that was hashed", "masked update");
   }
   CHORUS_TRY_DO(crypto::verify(roster_->leaf(*position).statement.key, secagg::kMaskedLabel,
@@ -451,6 +450,11 @@ SecureSum::Actions SecureSum::on_gone(std::uint32_t member, Moment now) {
   CHORUS_ENSURE(member < invited_.size(), "a member was invited");
   gone_[member] = true;
   return deadline_ ? advance_if_complete(now) : Actions{};
+}
+
+void SecureSum::on_returned(std::uint32_t member) {
+  CHORUS_ENSURE(member < invited_.size(), "a member was invited");
+  gone_[member] = false;
 }
 
 SecureSum::Actions SecureSum::on_time(Moment now) {

@@ -19,10 +19,11 @@
 
 #include "common/base/time.hpp"
 #include "common/crypto/merkle.hpp"
-#include "common/plan/update_layout.hpp"
+#include "common/plan/round_plan.hpp"
 #include "common/ring/fixed_point.hpp"
 #include "common/secagg/messages.hpp"
 #include "common/secagg/roster.hpp"
+#include "coordinator/round/upload_buffer.hpp"
 
 namespace chorus::coordinator {
 
@@ -30,8 +31,8 @@ struct SecureSumTerms {
   Digest h0{};
   plan::UpdateLayout layout;
   secagg::Roster::Bounds bounds;
-  // How long advertising, sharing, masking, voting and unmasking may take (design: 10/10/30/5/5 s).
-  std::array<Duration, 5> phases{10s, 10s, 30s, 5s, 5s};
+  // How long advertising, sharing, masking, voting and unmasking may take.
+  plan::PhaseDeadlines phases = plan::kDefaultDeadlines;
 };
 
 // The work that finds the sum from what the members opened: agreements, key streams, additions. It runs anywhere (a
@@ -62,7 +63,7 @@ class SumRecovery {
   secagg::MemberSet survivors_;
   std::vector<Digest> seed_commitments_;  // [n]
   std::vector<Secret> secrets_;
-  std::vector<crypto::ZeroizingBytes> vectors_;  // the survivors' masked updates
+  std::vector<UploadBuffer> vectors_;  // the survivors' masked updates
   std::optional<Lie> lie_;
 };
 
@@ -103,6 +104,8 @@ class SecureSum {
   [[nodiscard]] Actions on_recovered(Result<ring::CohortSum> sum, const SumRecovery& work);
   // A member that declined or is gone for good. (One that may reconnect is simply waited for.)
   [[nodiscard]] Actions on_gone(std::uint32_t member, Moment now);
+  // A member that was thought gone is there again: it is waited for.
+  void on_returned(std::uint32_t member);
   [[nodiscard]] Actions on_time(Moment now);
   [[nodiscard]] Actions abort(Error reason);
 
@@ -133,7 +136,7 @@ class SecureSum {
     secagg::MemberSet dealers;  // U2
     Digest h2{};
     std::vector<std::optional<crypto::MerkleTree>> trees;  // [n]
-    std::vector<crypto::ZeroizingBytes> vectors;           // [n], growing
+    std::vector<UploadBuffer> vectors;           // [n], growing
     std::vector<std::optional<secagg::Masked>> ends;       // [n]
   };
   struct Voting {
@@ -143,7 +146,7 @@ class SecureSum {
     Digest h2{};
     Digest h3{};
     std::vector<secagg::MemberSet> held;          // [n]
-    std::vector<crypto::ZeroizingBytes> vectors;  // of survivors
+    std::vector<UploadBuffer> vectors;  // of survivors
     std::vector<std::optional<crypto::Signature>> votes;
   };
   struct Unmasking {
@@ -153,7 +156,7 @@ class SecureSum {
     Digest h2{};
     Digest h3{};
     std::vector<secagg::MemberSet> held;
-    std::vector<crypto::ZeroizingBytes> vectors;
+    std::vector<UploadBuffer> vectors;
     Bytes certificate;
     std::vector<SumRecovery::Secret> secrets;  // [n], of the dealers
     std::vector<Digest> taken;                 // [n]

@@ -90,9 +90,9 @@ Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
   if (low_order) return fail(ErrorCode::bad_key, "a mask key of low order");
 
   std::vector<std::uint32_t> lanes(layout_.dimension(), 0);
-  for (crypto::ZeroizingBytes& vector : vectors_) {
-    ring::add_packed(layout_.bits(), vector, lanes);
-    crypto::ZeroizingBytes().swap(vector);
+  for (UploadBuffer& vector : vectors_) {
+    ring::add_packed(layout_.bits(), vector.view(), lanes);
+    vector.clear();
   }
   std::vector<ring::Mask> masks;
   masks.reserve(seeds.size());

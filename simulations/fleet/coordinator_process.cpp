@@ -44,16 +44,20 @@ std::string job_file(const CoordinatorSetup& setup) {
       "step = {}\n"
       "max_items_per_user = {}\n\n"
       "[cohort]\n"
-      "size = {}\n\n"
+      "size = {}\n"
+      "least_identity_age = \"0s\"  # the fleet was enrolled a moment ago\n\n"
       "[round]\n"
       "gather = \"{}ms\"\n"
-      "upload_deadline = \"{}ms\"\n"
-      "devices = {}\n\n"
-      "[model]\n"
-      "family = \"mf\"\n",
+      "reconnect_grace = \"{}ms\"\n"
+      "devices = {}\n",
       toml_string(setup.job), setup.rounds, toml_string(dataset::to_string(contract.feedback)), contract.minimum,
       contract.maximum, contract.step, contract.max_items_per_user, setup.cohort_size, setup.gather.count(),
-      setup.upload_deadline.count(), setup.devices);
+      setup.reconnect_grace.count(), setup.devices);
+  for (std::size_t i = 0; i < plan::kSumPhases; ++i) {
+    text += fmt::format("{}_deadline = \"{}ms\"\n", plan::to_string(static_cast<plan::SumPhase>(i)),
+                        setup.phase_deadline.count());
+  }
+  text += "\n[model]\nfamily = \"mf\"\n";
   for (const auto& [key, value] : setup.model) text += fmt::format("{} = {}\n", key, toml_string(value));
   return text;
 }

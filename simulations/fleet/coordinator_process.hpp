@@ -26,7 +26,8 @@ struct CoordinatorSetup {
   std::uint32_t devices = 0;  // a round opens as soon as so many are ready; 0: no target
   std::uint32_t cohort_size = 128;
   std::chrono::milliseconds gather{5'000};
-  std::chrono::milliseconds upload_deadline{30'000};
+  std::chrono::milliseconds phase_deadline{60'000};  // of each phase of a secure sum
+  std::chrono::milliseconds reconnect_grace{1'000};
   dataset::DataContract contract;
   model::Settings model;  // besides the family's presets
 };

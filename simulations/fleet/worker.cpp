@@ -18,7 +18,6 @@
 #include "client/io/agent.hpp"
 #include "client/store/store.hpp"
 #include "common/crypto/random_source.hpp"
-#include "common/net/tls_context.hpp"
 #include "simulations/fleet/recommender.hpp"
 #include "simulations/fleet/slice.hpp"
 #include "simulations/fleet/worker_event.hpp"
@@ -153,17 +152,18 @@ asio::awaitable<void> Device::live(Device* self) {
 }
 
 Status Device::prepare(asio::io_context& context, const WorkerOptions& options) {
-  CHORUS_TRY(const auto credentials, net::read_credentials(credentials_, "device"));
-  CHORUS_TRY(auto tls, net::TlsContext::client(credentials, wall_now()));
+  CHORUS_TRY(auto credentials, client::read_credentials(credentials_, wall_now()));
   client::AgentOptions agent;
   agent.coordinators = {{.host = options.host, .port = options.port}};
   agent.job = options.job;
   agent.stop =
       options.rounds != 0 ? client::StopCondition::after_rounds(options.rounds) : client::StopCondition::finished();
+  // A fleet consents to what a demonstration needs.
+  agent.consent = {.without_noise = true, .least_identity_age = std::chrono::seconds(0)};
   // A coordinator on the same machine: it is back soon, and nobody else suffers from the retries.
   agent.backoff_base = std::chrono::milliseconds(100);
   agent.backoff_cap = std::chrono::milliseconds(2'000);
-  agent_ = std::make_unique<client::Agent>(context.get_executor(), std::move(agent), std::move(tls), *store_, *random_,
+  agent_ = std::make_unique<client::Agent>(context.get_executor(), std::move(agent), std::move(credentials), *store_, *random_,
                                            [this](const client::Event& happened) { observe(happened); });
   return {};
 }

@@ -121,7 +121,8 @@ TEST(Federation, SumsSeveralCohortsAsOneRound) {
 }
 
 TEST(Federation, ALostDeviceWithinTheDropoutIsLeftOut) {
-  for (const Manner manner : {Manner::vanishes, Manner::vanishes_half_way, Manner::declines, Manner::is_silent}) {
+  for (const Manner manner : {Manner::vanishes, Manner::vanishes_half_way, Manner::declines, Manner::is_silent,
+                              Manner::shares_in_silence}) {
     Town town(make_settings(), start_of(1));
     town.add(3).manner = manner;
     town.connect(1, 5);
@@ -130,7 +131,10 @@ TEST(Federation, ALostDeviceWithinTheDropoutIsLeftOut) {
     ASSERT_GE(rounds.size(), 1U);
     EXPECT_EQ(rounds[0].survivors, 4U);
     EXPECT_EQ(rounds[0].members, 5U);
-    EXPECT_EQ(rounds[0].took, manner == Manner::is_silent ? Duration(30s) : Duration(0s));
+    // Whoever says nothing is waited for, whoever leaves is not.
+    EXPECT_EQ(rounds[0].took, manner == Manner::is_silent           ? Duration(10s)
+                              : manner == Manner::shares_in_silence ? Duration(30s)
+                                                                    : Duration(0s));
     const auto record = std::get<TraceRound>(parse_trace_line(town.store.trace[0]).value());
     ASSERT_EQ(record.cohorts.size(), 1U);
     EXPECT_EQ(record.cohorts[0].members.size(), 5U);
@@ -143,8 +147,8 @@ TEST(Federation, ALostDeviceWithinTheDropoutIsLeftOut) {
 
 TEST(Federation, TooFewUpdatesAbortTheRoundAndTheNextOneHasANewNumber) {
   Town town(make_settings(), start_of(1));
-  town.add(2).manner = Manner::is_silent;
-  town.add(3).manner = Manner::is_silent;
+  town.add(2).manner = Manner::shares_in_silence;
+  town.add(3).manner = Manner::shares_in_silence;
   town.connect(1, 5);
   town.advance(5s + 30s - 1ns);
   EXPECT_TRUE(town.logged<RoundAborted>().empty());
@@ -218,6 +222,7 @@ TEST(Federation, ADeviceThatReconnectsInMidRoundIsInTheNextOne) {
   town.hold_work = true;
   town.connect(1);  // the older connection goes, and with it the last one that the round waited for
   EXPECT_EQ(town.federation().phase_of(*town.device(1).session), CoordinatorPhase::ready);
+  town.advance(0s);
   for (int i = 0; i < 3; ++i) town.release();  // the step, its commit, the next reservation
   EXPECT_EQ(town.logged<RoundClosed>().at(0).survivors, 4U);
   ASSERT_EQ(town.logged<RoundOpened>().size(), 2U);
@@ -235,7 +240,7 @@ TEST(Federation, RefusesAnotherProtocolVersionAndAnotherJob) {
     const SessionId session = *device.session;
     const auto connected = town.federation().on_connected(session, device_id(1), town.now);
     EXPECT_TRUE(connected.empty());
-    const auto actions = town.federation().on_message(session, hello, town.now);
+    const auto actions = town.federation().on_message(session, hello, town.now, Enrolment::kToday);
     ASSERT_GE(actions.size(), 2U);
     EXPECT_EQ(std::get<protocol::Refusal>(std::get<Send>(actions[0]).message).code, code);
     EXPECT_EQ(std::get<Close>(actions[1]).reason.code(), code);
@@ -248,9 +253,11 @@ TEST(Federation, AMessageOutOfPhaseEndsTheConnection) {
   const std::vector<protocol::Message> messages = {
       protocol::Hello{},     protocol::Fetch{},    protocol::Ready{},   protocol::Decline{},  protocol::Update{},
       protocol::Welcome{},   protocol::Blob{},     protocol::Waiting{}, protocol::Manifest{}, protocol::Result{},
-      protocol::Published{}, protocol::Finished{}, protocol::Refusal{}};
+      protocol::Published{}, protocol::Finished{}, protocol::Refusal{}, protocol::Advertise{}, protocol::Shares{},
+      protocol::Masked{},    protocol::Vote{},     protocol::Openings{}, protocol::Roster{},  protocol::Delivery{},
+      protocol::Survivors{}, protocol::Certificate{}, protocol::Resume{}, protocol::Resumed{}};
   for (const auto phase : {CoordinatorPhase::greeting, CoordinatorPhase::enrolled, CoordinatorPhase::ready,
-                           CoordinatorPhase::invited, CoordinatorPhase::delivered}) {
+                           CoordinatorPhase::in_round}) {
     for (const auto& message : messages) {
       Town town(make_settings(), start_of(1));
       Town::Device& subject = town.add(1);
@@ -259,10 +266,9 @@ TEST(Federation, AMessageOutOfPhaseEndsTheConnection) {
         ASSERT_TRUE(town.federation().on_connected(SessionId(500), device_id(1), town.now).empty());
       } else {
         subject.asks = phase != CoordinatorPhase::enrolled;
-        if (phase == CoordinatorPhase::invited) subject.manner = Manner::is_silent;
-        if (phase == CoordinatorPhase::delivered) town.add(2).manner = Manner::is_silent;
+        if (phase == CoordinatorPhase::in_round) subject.manner = Manner::is_silent;
         town.connect(1);
-        if (phase == CoordinatorPhase::invited || phase == CoordinatorPhase::delivered) {
+        if (phase == CoordinatorPhase::in_round) {
           town.connect(2, 4);
           town.advance(5s);
         }
@@ -270,9 +276,10 @@ TEST(Federation, AMessageOutOfPhaseEndsTheConnection) {
       const SessionId session = *subject.session;
       ASSERT_EQ(town.federation().phase_of(session), phase);
       const auto type = protocol::type_of(message);
-      const auto actions = town.federation().on_message(session, message, town.now);
-      // Of what is accepted, an Update or Decline of no session is a stale one and ends the connection too.
-      const bool stays = protocol::accepts(phase, type) && type != MessageType::update && type != MessageType::decline;
+      const auto actions = town.federation().on_message(session, message, town.now, Enrolment::kToday);
+      // Of what is accepted, a step of no session is a stale one and ends the connection too.
+      const bool step = (protocol::message_bit(type) & protocol::kSumFromDevice) != 0;
+      const bool stays = protocol::accepts(phase, type) && !step;
       EXPECT_EQ(town.federation().phase_of(session).has_value(), stays)
           << static_cast<int>(phase) << " " << protocol::to_string(type);
       if (stays) continue;
@@ -283,6 +290,63 @@ TEST(Federation, AMessageOutOfPhaseEndsTheConnection) {
       EXPECT_TRUE(refused);
     }
   }
+}
+
+TEST(Federation, AMemberWhoseConnectionBreaksGoesOnWhereItWas) {
+  auto settings = make_settings();
+  settings.reconnect_grace = 5s;
+  Town town(settings, start_of(1));
+  Town::Device& subject = town.add(1);
+  subject.manner = Manner::vanishes_half_way;
+  town.connect(1, 5);
+  town.advance(5s);
+  ASSERT_TRUE(town.federation().collecting());  // its update is waited for
+  const ByteArray<32> session = subject.part->session;
+  subject.asks = false;
+  town.connect(1);
+  subject.manner = Manner::delivers;
+  subject.upload_from = 10;  // a piece of it is there
+  town.say(1, protocol::Resume{.session = session});
+  ASSERT_NE(subject.last<protocol::Resumed>(), nullptr);
+  EXPECT_TRUE(subject.last<protocol::Resumed>()->in_round);
+  EXPECT_EQ(subject.last<protocol::Resumed>()->received, 10U);
+  ASSERT_GE(town.logged<RoundClosed>().size(), 1U);
+  EXPECT_EQ(town.logged<RoundClosed>()[0].survivors, 5U);
+}
+
+TEST(Federation, AMemberThatDoesNotComeBackInTimeIsLost) {
+  auto settings = make_settings();
+  settings.reconnect_grace = 5s;
+  Town town(settings, start_of(1));
+  Town::Device& subject = town.add(1);
+  subject.manner = Manner::vanishes_half_way;
+  town.connect(1, 5);
+  town.advance(5s + 5s - 1ns);
+  EXPECT_TRUE(town.logged<RoundClosed>().empty());
+  const ByteArray<32> session = subject.part->session;
+  town.advance(1ns);
+  ASSERT_GE(town.logged<RoundClosed>().size(), 1U);
+  EXPECT_EQ(town.logged<RoundClosed>()[0].survivors, 4U);
+  subject.asks = false;
+  town.connect(1);
+  town.say(1, protocol::Resume{.session = session});
+  ASSERT_NE(subject.last<protocol::Resumed>(), nullptr);
+  EXPECT_FALSE(subject.last<protocol::Resumed>()->in_round);
+}
+
+TEST(Federation, AnotherDeviceCannotTakeAMembersPlace) {
+  auto settings = make_settings();
+  settings.reconnect_grace = 5s;
+  Town town(settings, start_of(1));
+  town.add(1).manner = Manner::vanishes_half_way;
+  town.connect(1, 5);
+  town.advance(5s);
+  const ByteArray<32> session = town.device(1).part->session;
+  town.add(9).asks = false;
+  town.connect(9);
+  town.say(9, protocol::Resume{.session = session});
+  ASSERT_NE(town.device(9).last<protocol::Resumed>(), nullptr);
+  EXPECT_FALSE(town.device(9).last<protocol::Resumed>()->in_round);
 }
 
 TEST(Federation, PiecesThatComeAfterTheRoundAreDroppedWithoutAWord) {
@@ -379,7 +443,7 @@ TEST(Federation, StopsAtOnceBetweenRounds) {
   EXPECT_TRUE(town.stopped->has_value());
   EXPECT_EQ(town.device(1).last<protocol::Refusal>()->code, ErrorCode::aborted);
   EXPECT_GT(town.device(1).last<protocol::Refusal>()->retry_after, 0ms);
-  EXPECT_TRUE(town.federation().on_message(*town.device(1).session, protocol::Hello{}, town.now).empty());
+  EXPECT_TRUE(town.federation().on_message(*town.device(1).session, protocol::Hello{}, town.now, Enrolment::kToday).empty());
 }
 
 TEST(Federation, ARoundThatCompletesWithinTheGraceIsPublishedBeforeTheStop) {
@@ -450,14 +514,15 @@ TEST(Federation, AStoreThatFailsEndsTheCoordinatorWithItsError) {
 
 TEST(Federation, PlansBelowTheFloorsDoNotStart) {
   sim::SeededRandom random(1);
-  const auto refused = Federation::create(make_settings(), start_of(1), random, plan::kProductionFloors);
+  const Admission admission = Enrolment().admission();
+  const auto refused = Federation::create(make_settings(), start_of(1), admission, random, plan::kProductionFloors);
   ASSERT_FALSE(refused.has_value());
   auto large = make_settings();
   large.cohort_size = 6;  // the job's headroom is for five
-  EXPECT_FALSE(Federation::create(large, start_of(1), random, kTestFloors).has_value());
+  EXPECT_FALSE(Federation::create(large, start_of(1), admission, random, kTestFloors).has_value());
   auto upside_down = make_settings();
   upside_down.cohort_minimum = 6;
-  EXPECT_FALSE(Federation::create(upside_down, start_of(1), random, kTestFloors).has_value());
+  EXPECT_FALSE(Federation::create(upside_down, start_of(1), admission, random, kTestFloors).has_value());
 }
 
 TEST(Federation, EveryDocumentIsSignedByTheCoordinator) {

@@ -11,10 +11,14 @@
 
 #include <gtest/gtest.h>
 
+#include "client/round/sum_member.hpp"
+#include "common/crypto/hash.hpp"
+#include "common/identity/certificate.hpp"
 #include "common/model/registry.hpp"
 #include "common/ring/fixed_point.hpp"
 #include "coordinator/federation/federation.hpp"
 #include "simulations/support/seeded_random.hpp"
+#include "simulations/world/secure_cohort.hpp"
 
 namespace chorus::coordinator::test {
 
@@ -51,8 +55,39 @@ inline protocol::JobDescription make_job(std::uint64_t rounds, std::uint32_t coh
 }
 
 inline FederationSettings make_settings() {
-  return {.cohort_size = 5, .cohort_minimum = 4, .dropout = {1, 4}, .upload_deadline = 30s, .gather = 5s};
+  return {.cohort_size = 5,
+          .cohort_minimum = 4,
+          .dropout = {1, 4},
+          .reconnect_grace = 0s,
+          .least_identity_age = 0s,
+          .gather = 5s};
 }
+
+// The authority of the devices, and a list on which none of them is.
+class Enrolment {
+ public:
+  Enrolment() : random_(7), key_(crypto::SigningKey::generate(random_)) {
+    const auto certificate =
+        identity::make_authority_certificate(key_, identity::random_serial(random_), {kToday - 1h, kToday + 240h});
+    revoked_ = std::make_shared<const identity::RevocationList>(
+        identity::make_revocation_list({}, 1, kToday - 1h, kToday + 24h, {*certificate, key_}).value());
+  }
+  [[nodiscard]] Admission admission() const { return {.authority = key_.public_key(), .revoked = revoked_}; }
+  [[nodiscard]] identity::IdentityStatement statement(const identity::DeviceId& id, const crypto::SigningKey& key) const {
+    identity::IdentityStatement statement;
+    statement.id = id;
+    statement.key = key.public_key();
+    statement.enrolled_at = kToday - 1h;
+    statement.expires_at = kToday + 240h;
+    return identity::sign(statement, key_);
+  }
+  static constexpr WallTime kToday{std::chrono::seconds(1'700'000'000)};
+
+ private:
+  sim::SeededRandom random_;
+  crypto::SigningKey key_;
+  std::shared_ptr<const identity::RevocationList> revoked_;
+};
 
 // What a store was given; can be told to fail.
 struct MemoryStore {
@@ -61,12 +96,33 @@ struct MemoryStore {
 };
 
 // How a device behaves in a round.
-enum class Manner { delivers, vanishes, vanishes_half_way, declines, is_silent };
+enum class Manner {
+  delivers,
+  vanishes,           // on the plan
+  declines,
+  is_silent,          // on the plan
+  shares_in_silence,  // deals its shares, and says no more
+  vanishes_half_way,  // with its first piece sent
+};
 
 class Town {
  public:
   Town(const FederationSettings& settings, JobStart start, std::uint64_t seed = 1)
-      : random_(seed), federation_(Federation::create(settings, std::move(start), random_, kTestFloors).value()) {}
+      : random_(seed),
+        federation_(Federation::create(settings, std::move(start), enrolment_.admission(), random_, kTestFloors).value()) {}
+
+  // A device's part in a round.
+  struct Part {
+    Part(const Enrolment& enrolment, const identity::DeviceId& id, crypto::RandomSource& random)
+        : key(crypto::SigningKey::generate(random)), statement(enrolment.statement(id, key)) {}
+    crypto::SigningKey key;
+    identity::IdentityStatement statement;
+    sim::MemoryPromises promises;
+    secagg::VerifiedStatements verified;
+    ByteArray<32> session{};
+    std::optional<client::SumMember> member{};
+    std::optional<client::MaskedUpdate> masked{};
+  };
 
   struct Device {
     std::uint32_t number = 0;
@@ -78,6 +134,8 @@ class Town {
     std::vector<model::Observation> training;
     std::vector<model::Observation> held_out;
     std::vector<protocol::Message> heard;
+    std::unique_ptr<Part> part{};
+    std::size_t upload_from = 0;
 
     [[nodiscard]] std::size_t count(protocol::MessageType type) const {
       std::size_t found = 0;
@@ -117,7 +175,7 @@ class Town {
     run(federation_.on_disconnected(session, now));
   }
   void say(Device& device, protocol::Message message) {
-    if (device.session) run(federation_.on_message(*device.session, std::move(message), now));
+    if (device.session) run(federation_.on_message(*device.session, std::move(message), now, Enrolment::kToday));
   }
   void say(std::uint32_t number, protocol::Message message) { say(devices_.at(number), std::move(message)); }
   void advance(Duration by) {
@@ -206,37 +264,81 @@ class Town {
       fetch(device, *welcome->model);
       ask(device);
     } else if (const auto* manifest = std::get_if<protocol::Manifest>(&message)) {
-      contribute(device, plan::RoundPlan::decode(manifest->plan.document, kTestFloors).value());
+      contribute(device, *manifest);
     } else if (const auto* published = std::get_if<protocol::Published>(&message)) {
       fetch(device, published->model);
     } else if (std::holds_alternative<protocol::Result>(message)) {
       ask(device);
+    } else if (device.part && device.part->member) {
+      take_step(device, message);
     }
   }
 
-  void contribute(Device& device, const plan::RoundPlan& plan) {
+  void contribute(Device& device, const protocol::Manifest& manifest) {
+    const auto plan = plan::RoundPlan::decode(manifest.plan.document, kTestFloors).value();
+    const auto& fields = plan.fields();
     ASSERT_TRUE(device.held.has_value());
-    ASSERT_EQ(device.held->model_id, plan.fields().model_id);
+    ASSERT_EQ(device.held->model_id, fields.model_id);
+    ASSERT_EQ(crypto::sha256(manifest.revocations), fields.revocations);
     if (device.manner == Manner::vanishes) return disconnect(device.number);
     if (device.manner == Manner::is_silent) return;
     if (device.manner == Manner::declines) {
-      return say(device, protocol::Decline{.session = plan.fields().session, .sentence = "no"});
+      return say(device, protocol::Decline{.session = fields.session, .sentence = "no"});
     }
     ring::Contribution contribution;
     federation_.publisher().model().contribute(
-        plan.fields().purpose, device.shared, {.training = device.training, .held_out = device.held_out}, contribution);
+        fields.purpose, device.shared, {.training = device.training, .held_out = device.held_out}, contribution);
     ring::EncodeCounts counts;
-    const auto update = ring::encode(plan.layout(), contribution, counts).value();
+    auto update = ring::encode(plan.layout(), contribution, counts).value();
+    device.part = std::make_unique<Part>(enrolment_, device_id(device.number), random_);
+    Part& part = *device.part;
+    part.session = fields.session;
+    part.member.emplace(client::SumTerms{.h0 = crypto::sha256(manifest.plan.document),
+                                         .layout = plan.layout(),
+                                         .bounds = {.least_members = fields.least_members,
+                                                    .most_members = fields.most_members,
+                                                    .corrupt = fields.corrupt,
+                                                    .dropout = fields.dropout}},
+                        client::SumIdentity{&part.statement, &part.key},
+                        secagg::AdmissionRules{.authority = enrolment_.admission().authority,
+                                               .now = Enrolment::kToday,
+                                               .least_age = 0s,
+                                               .revoked = nullptr},
+                        part.verified, std::move(update), random_, part.promises);
+    say(device, protocol::Advertise{.session = part.session, .body = part.member->advertise()});
+  }
+
+  void take_step(Device& device, const protocol::Message& message) {
+    Part& part = *device.part;
+    if (const auto* roster = std::get_if<protocol::Roster>(&message)) {
+      say(device, protocol::Shares{.session = part.session, .body = part.member->on_roster(roster->body).value().value()});
+    } else if (const auto* delivery = std::get_if<protocol::Delivery>(&message)) {
+      if (device.manner == Manner::shares_in_silence) return;
+      auto masked = part.member->on_delivery(delivery->body).value();
+      if (masked) part.masked = std::move(masked);
+      upload(device);
+    } else if (const auto* survivors = std::get_if<protocol::Survivors>(&message)) {
+      say(device, protocol::Vote{.session = part.session, .body = part.member->on_survivors(survivors->body).value().value()});
+    } else if (const auto* certificate = std::get_if<protocol::Certificate>(&message)) {
+      say(device, protocol::Openings{.session = part.session,
+                                     .body = part.member->on_certificate(certificate->body).value().value()});
+    }
+  }
+
+  void upload(Device& device) {
+    Part& part = *device.part;
+    const Bytes& vector = part.masked->vector;
     constexpr std::size_t kPiece = 10;
-    for (std::size_t offset = 0; offset < update.size(); offset += kPiece) {
-      const std::size_t size = std::min(kPiece, update.size() - offset);
-      const auto begin = update.begin() + static_cast<std::ptrdiff_t>(offset);
-      say(device, protocol::Update{.session = plan.fields().session,
+    for (std::size_t offset = device.upload_from; offset < vector.size(); offset += kPiece) {
+      const std::size_t size = std::min(kPiece, vector.size() - offset);
+      const auto begin = vector.begin() + static_cast<std::ptrdiff_t>(offset);
+      say(device, protocol::Update{.session = part.session,
                                    .offset = offset,
-                                   .total = update.size(),
+                                   .total = vector.size(),
                                    .data = Bytes(begin, begin + static_cast<std::ptrdiff_t>(size))});
       if (device.manner == Manner::vanishes_half_way) return disconnect(device.number);
     }
+    say(device, protocol::Masked{.session = part.session, .body = part.masked->end});
   }
 
   void carry_out(Send& action) {
@@ -274,6 +376,7 @@ class Town {
     if (status && real_store != nullptr) status = real_store->reserve_round(action.round);
     enqueue(federation_.on_round_reserved(status, now));
   }
+  void carry_out(RecoverSum& action) { enqueue(federation_.on_sum_recovered(action, action.work->run(2), now)); }
   void work(BuildStep& action) { enqueue(federation_.on_step_built(action.run(), now)); }
   void work(StoreVersion& action) {
     Status status = std::exchange(store.next, Status{});
@@ -286,6 +389,7 @@ class Town {
   void carry_out(Stop& action) { stopped = action.outcome; }
   void carry_out(Log& event) { log.push_back(event); }
 
+  Enrolment enrolment_;
   sim::SeededRandom random_;
   Federation federation_;
   std::map<std::uint32_t, Device> devices_;

@@ -1,5 +1,7 @@
 #include "common/plan/round_plan.hpp"
 
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -58,8 +60,6 @@ TEST(Floors, TheLeastCohortIsTheSmallestThatKeepsItsSurvivors) {
 TEST(RoundPlan, ALegalPlanIsAccepted) {
   const auto plan = RoundPlan::create(legal_fields(), small_layout(), kProductionFloors);
   ASSERT_TRUE(plan.has_value()) << plan.error().to_string();
-  EXPECT_EQ(plan->least_survivors(100), 85U);
-  EXPECT_EQ(plan->least_survivors(76), 65U);
   EXPECT_EQ(plan->fields().round, RoundId(7));
 }
 
@@ -126,27 +126,57 @@ TEST(RoundPlan, TooManyCoordinatesAreRefused) {
 
 TEST(RoundPlan, AnImpossibleDeadlineIsRefused) {
   RoundPlanFields fields = legal_fields();
-  fields.upload_deadline = 0s;
-  expect_refused(fields, ErrorCode::parameter_below_floor, "upload_deadline");
-  fields.upload_deadline = -1s;
-  expect_refused(fields, ErrorCode::parameter_below_floor, "upload_deadline");
-  fields.upload_deadline = 10min + 1ms;
-  expect_refused(fields, ErrorCode::parameter_above_ceiling, "upload_deadline");
-  fields.upload_deadline = 1500us;
-  expect_refused(fields, ErrorCode::invalid_argument, "upload_deadline");
+  Duration& upload = fields.deadlines[static_cast<std::size_t>(SumPhase::upload)];
+  upload = 0s;
+  expect_refused(fields, ErrorCode::parameter_below_floor, "deadlines.upload");
+  upload = -1s;
+  expect_refused(fields, ErrorCode::parameter_below_floor, "deadlines.upload");
+  upload = 10min + 1ms;
+  expect_refused(fields, ErrorCode::parameter_above_ceiling, "deadlines.upload");
+  upload = 1500us;
+  expect_refused(fields, ErrorCode::invalid_argument, "deadlines.upload");
+}
+
+TEST(RoundPlan, ACorruptShareBelowTheFloorIsRefused) {
+  RoundPlanFields fields = legal_fields();
+  fields.corrupt = {1, 21};
+  expect_refused(fields, ErrorCode::parameter_below_floor, "corrupt");
+  fields.corrupt = {0, 1};
+  expect_refused(fields, ErrorCode::parameter_below_floor, "corrupt");
+  fields.corrupt = {1, 0};
+  expect_refused(fields, ErrorCode::invalid_argument, "corrupt");
+  fields.corrupt = {2, 40};
+  EXPECT_TRUE(RoundPlan::create(fields, small_layout(), kProductionFloors).has_value());
+}
+
+TEST(RoundPlan, NoiseIsNoneOrEnough) {
+  RoundPlanFields fields = legal_fields();
+  for (const double some : {4.0, 1e6}) {
+    fields.local_noise = some;
+    EXPECT_TRUE(RoundPlan::create(fields, small_layout(), kProductionFloors).has_value());
+  }
+  for (const double little : {3.999, 1e-300}) {
+    fields.local_noise = little;
+    expect_refused(fields, ErrorCode::parameter_below_floor, "local_noise");
+  }
+  const double infinite = std::numeric_limits<double>::infinity();
+  for (const double none : {-0.0, -4.0, infinite, std::numeric_limits<double>::quiet_NaN()}) {
+    fields.local_noise = none;
+    expect_refused(fields, ErrorCode::invalid_argument, "local_noise");
+  }
 }
 
 TEST(RoundPlan, EncodingRoundTrips) {
   for (const Purpose purpose : {Purpose::survey, Purpose::train, Purpose::measure}) {
     RoundPlanFields fields = legal_fields();
     fields.purpose = purpose;
-    fields.upload_deadline = 12'345ms;
+    fields.deadlines[2] = 12'345ms;
     const RoundPlan plan = RoundPlan::create(fields, small_layout(), kProductionFloors).value();
     const auto decoded = RoundPlan::decode(plan.encode(), kProductionFloors);
     ASSERT_TRUE(decoded.has_value()) << decoded.error().to_string();
     EXPECT_EQ(*decoded, plan);
     EXPECT_EQ(decoded->fields().purpose, purpose);
-    EXPECT_EQ(decoded->fields().upload_deadline, 12'345ms);
+    EXPECT_EQ(decoded->fields().deadlines[2], 12'345ms);
     EXPECT_EQ(decoded->fields().model_id, fields.model_id);
     EXPECT_EQ(decoded->layout(), plan.layout());
   }

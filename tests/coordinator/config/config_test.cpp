@@ -61,7 +61,7 @@ TEST(Samples, SayTheDefaults) {
   EXPECT_EQ(sample_job.federation.cohort_minimum, 76U);
   EXPECT_EQ(sample_job.federation.dropout, bare.federation.dropout);
   EXPECT_EQ(sample_job.federation.gather, bare.federation.gather);
-  EXPECT_EQ(sample_job.federation.upload_deadline, bare.federation.upload_deadline);
+  EXPECT_EQ(sample_job.federation.deadlines, bare.federation.deadlines);
   EXPECT_EQ(sample_job.federation.devices, bare.federation.devices);
   EXPECT_EQ(sample_job.federation.measure, bare.federation.measure);
   EXPECT_EQ(sample_job.federation.exit_when_finished, bare.federation.exit_when_finished);
@@ -104,7 +104,7 @@ measure = false
   EXPECT_EQ(settings.federation.cohort_minimum, 100U);
   EXPECT_EQ(settings.federation.dropout, (plan::Ratio{1, 4}));
   EXPECT_EQ(settings.federation.gather, 1500ms);
-  EXPECT_EQ(settings.federation.upload_deadline, 2min);
+  EXPECT_EQ(settings.federation.deadlines[2], 2min);
   EXPECT_EQ(settings.federation.devices, 150U);
   EXPECT_FALSE(settings.federation.measure);
   EXPECT_TRUE(settings.federation.exit_when_finished);
@@ -168,6 +168,9 @@ TEST(JobFile, EveryErrorNamesItsLine) {
       {"[cohort]\ndropout = 0.15\n", 4, "expected text in quotes"},
       {"[round]\ngather = \"5\"\n", 4, "expected a duration"},
       {"[round]\ngather = 5\n", 4, "expected text in quotes"},
+      {"[cohort]\ncorrupt = \"1/21\"\n", 4, "at least 1/20"},
+      {"[cohort]\nleast_identity_age = \"month\"\n", 4, "expected a duration"},
+      {"[round]\nvote_deadline = \"0s\"\n", 4, "more than 0"},
       {"[round]\nupload_deadline = \"0s\"\n", 4, "more than 0"},
       {"[round]\nupload_deadline = \"11min\"\n", 4, "at most 600s"},
       {"[round]\ndevices = 10\n", 4, "expected 0 or at least the cohort's minimum"},

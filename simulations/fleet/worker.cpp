@@ -16,10 +16,10 @@
 #include <unistd.h>
 
 #include "client/io/agent.hpp"
+#include "client/recommend/recommender.hpp"
 #include "client/store/store.hpp"
 #include "common/crypto/random_source.hpp"
 #include "common/net/tls_context.hpp"
-#include "simulations/fleet/recommender.hpp"
 #include "simulations/fleet/slice.hpp"
 #include "simulations/fleet/worker_event.hpp"
 
@@ -138,10 +138,10 @@ void Device::end(const Result<client::AgentSummary>& summary) {
   if (!summary) trouble(summary.error());
   WorkerEvent out = event(WorkerEvent::Kind::ended);
   out.finished = summary.has_value() && summary->finished;
-  if (const auto recommender = Recommender::of(*store_)) {
+  if (const auto recommender = client::Recommender::of(*store_)) {
     const auto best = recommender->best(kRecommendations);
     out.recommendations = static_cast<std::uint32_t>(best.size());
-    out.explained = adds_up(best);
+    out.explained = client::adds_up(best);
   }
   tell(out);
   ended_();

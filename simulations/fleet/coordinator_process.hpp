@@ -27,6 +27,7 @@ struct CoordinatorSetup {
   std::uint32_t cohort_size = 128;
   std::chrono::milliseconds gather{5'000};
   std::chrono::milliseconds upload_deadline{30'000};
+  std::chrono::milliseconds shutdown_grace{5'000};
   dataset::DataContract contract;
   model::Settings model;  // besides the family's presets
 };

@@ -167,6 +167,7 @@ Result<DemoOutcome> Run::run() {
   outcome.fleet = fleet_->report();
   outcome.devices_finished = fleet_->finished();
   outcome.processes_lost = fleet_->processes_lost();
+  outcome.devices_lost = fleet_->devices_lost();
   return outcome;
 }
 

@@ -127,6 +127,13 @@ void Device::observe(const client::Event& happened) {
     out.round = round->result.round.value();
     out.text = kOutcomes[static_cast<std::size_t>(round->result.outcome) - 1];
     tell(out);
+  } else if (const auto* waiting = std::get_if<event_type::Waiting>(&happened)) {
+    // Enough of them only gather; that is no news.
+    if (waiting->devices_ready >= waiting->devices_needed) return;
+    WorkerEvent out = event(WorkerEvent::Kind::waiting);
+    out.ready = waiting->devices_ready;
+    out.needed = waiting->devices_needed;
+    tell(out);
   } else if (const auto* declined = std::get_if<event_type::Declined>(&happened)) {
     trouble(declined->error);
   } else if (const auto* retrying = std::get_if<event_type::Retrying>(&happened)) {

@@ -69,12 +69,16 @@ class Listener {
     contact_.devices_ready = happened.devices_ready;
     contact_.devices_needed = happened.devices_needed;
     touch("waiting for more devices");
+    const bool enough = happened.devices_ready >= happened.devices_needed;
     return {.kind = Kind::waiting,
-            .sentence = fmt::format("waiting: {} of {} devices ready", happened.devices_ready, happened.devices_needed),
+            .sentence = enough ? fmt::format("{} devices ready: a round opens soon", happened.devices_ready)
+                               : fmt::format("waiting: {} of {} devices ready", happened.devices_ready,
+                                             happened.devices_needed),
             .done = happened.devices_ready,
             .total = happened.devices_needed};
   }
   SyncProgress on(const client::event::RoundStarted& happened) {
+    contact_.devices_ready = contact_.devices_needed = 0;  // waits no more
     return {.kind = Kind::round_started,
             .sentence = fmt::format("round {} ({}) from model version {}", happened.round.value(),
                                     plan::to_string(happened.purpose), happened.model_version.value())};
@@ -103,6 +107,7 @@ class Listener {
     return {.kind = Kind::declined, .sentence = trouble_};
   }
   SyncProgress on(const client::event::JobFinished&) {
+    contact_.devices_ready = contact_.devices_needed = 0;
     touch("the job has reached its goal");
     return {.kind = Kind::finished, .sentence = "the job has reached its goal"};
   }

@@ -71,15 +71,17 @@ std::string Reasons::sentence(const Recommendation& recommendation) const {
     if (together >= kVisible) return fmt::format("all your ratings together ({:+.2f}), none of them by much", together);
     return "neither your ratings nor those of others speak against it";
   }
-  std::string text = "because you rated ";
+  std::string because = "because you rated ";
+  double said = 0;
   for (const Reason& reason : reasons) {
-    if (&reason != &reasons.front()) text += " and ";
-    text +=
+    if (&reason != &reasons.front()) because += " and ";
+    because +=
         fmt::format("{} {:g} ({:+.2f})",
                     shortened(dataset::display_title(recommender_.catalogue()[ItemIndex(reason.item)]), kTitleWidth),
                     reason.rating, reason.amount);
+    said += reason.amount;
   }
-  return liked > reasons.front().amount ? text + "; " + widely : text;
+  return liked > said ? widely + ", and " + because : because;
 }
 
 std::string shortened(std::string_view text, std::size_t width) {

@@ -30,8 +30,8 @@ class Reasons {
   // At most `most` ratings that raise the score by what can be seen (kVisible), the most telling first.
   [[nodiscard]] std::vector<Reason> of(const Recommendation& recommendation, std::size_t most = kSaid) const;
 
-  // One clause: "because you rated A 5 (+0.41) and B 4 (+0.22)", "widely liked (+0.63)", or both where the item's own
-  // part is the larger; what stands in its stead where nothing personal was known.
+  // One clause: "because you rated A 5 (+0.41) and B 4 (+0.22)", "widely liked (+0.63)", or the second and the first
+  // where the item's own part is the larger; what stands in its stead where nothing personal was known.
   [[nodiscard]] std::string sentence(const Recommendation& recommendation) const;
 
   static constexpr std::size_t kSaid = 2;

@@ -8,6 +8,7 @@
 #include <asio/write.hpp>
 
 #include "certs/io/clock.hpp"
+#include "common/identity/private_key_pem.hpp"
 #include "common/protocol/job_description.hpp"
 
 namespace chorus::coordinator::test {
@@ -99,13 +100,15 @@ void RunningCoordinator::start(Options options) {
   daemon_.reset();
   auto store = open_sqlite_store(folder_ / "state").value();
   auto job = make_job(options.rounds);
-  auto start = start_job(*store, job, make_items(options.items), make_key()).value();
+  const auto credentials = net::read_credentials(coordinator_folder(), "coordinator").value();
+  // Devices expect documents signed with the key that they met in the handshake.
+  const auto key = std::make_shared<const crypto::SigningKey>(identity::parse_private_key_pem(credentials.key).value());
+  auto start = start_job(*store, job, make_items(options.items), key).value();
   CoordinatorSettings settings;
   settings.listen = options.listen;
   settings.state = folder_ / "state";
   settings.limits = options.limits;
   settings.shutdown_grace = options.federation.shutdown_grace;
-  const auto credentials = net::read_credentials(coordinator_folder(), "coordinator").value();
   auto daemon = Daemon::create({.settings = settings,
                                 .federation = options.federation,
                                 .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),

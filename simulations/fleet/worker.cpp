@@ -170,6 +170,9 @@ Status Device::prepare(asio::io_context& context, const WorkerOptions& options) 
   // A coordinator on the same machine: it is back soon, and nobody else suffers from the retries.
   agent.backoff_base = std::chrono::milliseconds(100);
   agent.backoff_cap = std::chrono::milliseconds(2'000);
+  // The whole fleet arrives in one second, and most of it waits in the kernel's queue for the coordinator's processor,
+  // which it shares.
+  agent.handshake_timeout = std::chrono::minutes(1);
   agent_ = std::make_unique<client::Agent>(context.get_executor(), std::move(agent), std::move(tls), *store_, *random_,
                                            [this](const client::Event& happened) { observe(happened); });
   return {};

@@ -102,9 +102,8 @@ struct BasicSumMember<Checks>::Machine {
 
   Result<std::pair<Shared, Bytes>> deal(Advertised& from, ByteView bytes) {
     CHORUS_TRY(secagg::Roster roster,
-               Checks::roster_leaves
-                   ? secagg::Roster::decode_and_check(bytes, terms.h0, terms.bounds, rules, *verified)
-                   : secagg::Roster::decode(bytes, terms.h0, terms.bounds));
+               Checks::roster_leaves ? secagg::Roster::decode_and_check(bytes, terms.h0, terms.bounds, rules, *verified)
+                                     : secagg::Roster::decode(bytes, terms.h0, terms.bounds));
     const std::optional<std::uint32_t> position = roster.position_of(identity.statement->id);
     if (!position || secagg::encode(roster.leaf(*position)) != from.leaf) {
       return fail(ErrorCode::malformed, "the roster does not hold the leaf that this device advertised");

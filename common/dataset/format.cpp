@@ -80,7 +80,7 @@ bool is_blank(std::string_view line) noexcept {
 }
 
 // Reads the columns out of the first line, which is a header or already a rating.
-Status read_columns(Format& format, std::span<const std::string_view> fields) {
+Status read_columns(Format& format, std::span<const std::string_view> fields, bool one_person) {
   std::vector<std::string> header;
   for (const std::string_view field : fields) header.push_back(folded(trimmed(field)));
   const auto user = column_of(header, kUserNames);
@@ -93,10 +93,10 @@ Status read_columns(Format& format, std::span<const std::string_view> fields) {
 
   format.columns.count = count;
   if (!has_number && (user || item || count > 2)) {
-    if (!user) return fail(ErrorCode::malformed, "expected a header with a column 'user', or ratings");
+    if (!user && !one_person) return fail(ErrorCode::malformed, "expected a header with a column 'user', or ratings");
     if (!item) return fail(ErrorCode::malformed, "expected a header with a column 'item', or ratings");
     format.header = true;
-    format.columns.user = *user;
+    format.columns.user = user;
     format.columns.item = *item;
     format.columns.value = rating ? rating : weight;
     format.columns.when = column_of(header, kWhenNames);
@@ -169,7 +169,7 @@ std::vector<std::string_view> format_names() {
   return names;
 }
 
-Result<Format> recognise_format(const std::filesystem::path& path, std::string_view name) {
+Result<Format> recognise_format(const std::filesystem::path& path, std::string_view name, bool one_person) {
   const Known* known = nullptr;
   if (!name.empty()) {
     const auto place = std::find_if(kKnown.begin(), kKnown.end(), [&](const Known& k) { return k.name == name; });
@@ -200,7 +200,7 @@ Result<Format> recognise_format(const std::filesystem::path& path, std::string_v
   {
     auto fields = splitter.split(first_line);
     if (!fields) return fail(fields.error().at(lines.where()));
-    if (auto read = read_columns(format, *fields); !read) return fail(read.error().at(lines.where()));
+    if (auto read = read_columns(format, *fields, one_person); !read) return fail(read.error().at(lines.where()));
   }
   if (known == nullptr) {
     Sniffed sniffed;

@@ -16,7 +16,7 @@ namespace chorus::dataset {
 
 // Positions of the columns in a line, from 0.
 struct Columns {
-  std::size_t user = 0;
+  std::optional<std::size_t> user = 0;  // none: the file is one person's
   std::size_t item = 1;
   std::optional<std::size_t> value = 2;  // none: every line is one event of weight 1
   std::optional<std::size_t> when = 3;   // none: 0
@@ -40,8 +40,10 @@ struct Format {
 [[nodiscard]] std::vector<std::string_view> format_names();
 
 // Reads the beginning of the file. An empty `name` recognises the format; otherwise the file is taken as that
-// format, whose name and scale it gets, and only a header is still looked for.
+// format, whose name and scale it gets, and only a header is still looked for. With `one_person` a header may lack the
+// user's column.
 // Errors: as LineReader; invalid_argument (an unknown name); malformed (nothing in the file, or no such format).
-[[nodiscard]] Result<Format> recognise_format(const std::filesystem::path& path, std::string_view name = {});
+[[nodiscard]] Result<Format> recognise_format(const std::filesystem::path& path, std::string_view name = {},
+                                              bool one_person = false);
 
 }  // namespace chorus::dataset

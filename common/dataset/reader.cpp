@@ -53,7 +53,7 @@ Result<Rules> make_rules(const std::filesystem::path& file, const ReadOptions& o
       return fail(ErrorCode::invalid_argument, "the bounds of the values must be finite");
     }
   }
-  CHORUS_TRY(auto format, recognise_format(file, options.format));
+  CHORUS_TRY(auto format, recognise_format(file, options.format, options.one_person));
   Rules rules{std::move(format), {}, {}};
   rules.minimum = options.minimum ? options.minimum : rules.format.minimum;
   rules.maximum = options.maximum ? options.maximum : rules.format.maximum;
@@ -87,7 +87,7 @@ Result<Row> parse_row(const Rules& rules, std::span<const std::string_view> fiel
                             fields.size()));
   }
   Row row;
-  row.user = trimmed(fields[columns.user]);
+  row.user = columns.user ? trimmed(fields[*columns.user]) : kOnePerson;
   row.item = trimmed(fields[columns.item]);
   if (columns.value) {
     const std::string_view field = trimmed(fields[*columns.value]);

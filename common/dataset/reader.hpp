@@ -27,9 +27,13 @@ struct ReadOptions {
   std::optional<double> maximum;
   // Overrides what the columns suggest: ratings or events.
   std::optional<Feedback> feedback;
+  // The file may be one person's: without a user's column its rows get the user kOnePerson.
+  bool one_person = false;
   // Look for the items' titles beside the ratings.
   bool descriptions = true;
 };
+
+inline constexpr std::string_view kOnePerson = "me";
 
 struct ReadReport {
   std::string file;    // the ratings file that was read

@@ -49,7 +49,8 @@ struct ChainVerifier::State {
                 place};
       case X509_V_ERR_CRL_HAS_EXPIRED:
         return {ErrorCode::expired,
-                fmt::format("out of date since {:%FT%TZ}; fetch the authority's newest", list_until),
+                fmt::format("out of date since {:%FT%TZ}; fetch the authority's newest, or set the clock right",
+                            list_until),
                 "revocation list"};
       case X509_V_ERR_CRL_NOT_YET_VALID:
         return {ErrorCode::not_yet_valid, fmt::format("begins on {:%FT%TZ}; is the clock right?", list_from),

@@ -210,10 +210,12 @@ Status check(const RevocationList& list, const Certificate& authority, WallTime 
                 "revocation list");
   }
   if (now >= list.next_update()) {
-    return fail(ErrorCode::expired,
-                fmt::format("the revocation list is out of date since {:%FT%TZ}; fetch the authority's newest",
-                            list.next_update()),
-                "revocation list");
+    return fail(
+        ErrorCode::expired,
+        fmt::format(
+            "the revocation list is out of date since {:%FT%TZ}; fetch the authority's newest, or set the clock right",
+            list.next_update()),
+        "revocation list");
   }
   return {};
 }

@@ -65,7 +65,8 @@ Error explain_refusal(long verify_result, std::string_view peer) {
       return {ErrorCode::not_yet_valid,
               fmt::format("the certificate of the {} is not yet valid; are both clocks right?", peer)};
     case X509_V_ERR_CRL_HAS_EXPIRED:
-      return {ErrorCode::expired, "our revocation list is out of date; fetch the authority's newest"};
+      return {ErrorCode::expired,
+              "our revocation list is out of date; fetch the authority's newest, or set the clock right"};
     case X509_V_ERR_CRL_NOT_YET_VALID:
       return {ErrorCode::not_yet_valid, "our revocation list is not yet valid; is the clock right?"};
     case X509_V_ERR_CERT_REVOKED:

@@ -118,6 +118,8 @@ Status present(const DemoArguments& arguments, const DemoData& data, const DemoO
                         {"rounds", rounds_json(outcome.rounds)},
                         {"seconds", outcome.seconds},
                         {"devices_finished", outcome.devices_finished},
+                        {"devices_lost", outcome.devices_lost},
+                        {"processes_lost", outcome.processes_lost},
                         {"replay", {{"versions", versions}, {"identical", true}}},
                         {"recommendations", nlohmann::json::parse(to_json(showcase))},
                         {"fleet", nlohmann::json::parse(outcome.fleet)},
@@ -130,6 +132,10 @@ Status present(const DemoArguments& arguments, const DemoData& data, const DemoO
   }
   fmt::print("\n{}\n{}\nreplayed: every model version identical ({} versions)\n\n",
              round_table(outcome.rounds, outcome.baseline), to_text(showcase), versions);
+  if (outcome.processes_lost > 0) {
+    fmt::print("{} processes were lost during the job, and {} devices with them; the rounds went on with the rest\n",
+               outcome.processes_lost, outcome.devices_lost);
+  }
   fmt::print("{} devices finished the job after {:.1f} s\nreport  {}\ntrace   {}\n", outcome.devices_finished,
              outcome.seconds, (out / "report.json").string(), report["trace"].get<std::string>());
   return {};

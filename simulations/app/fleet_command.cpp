@@ -66,7 +66,8 @@ Status write_report(const std::string& report, const std::string& where) {
   return {};
 }
 
-void say_what_happened(const WorkerEvent& event, const Fleet& fleet) {
+// `told_ready`: what was said last of a fleet that waits; hundreds of devices are told the same.
+void say_what_happened(const WorkerEvent& event, const Fleet& fleet, std::uint32_t& told_ready) {
   using Kind = WorkerEvent::Kind;
   if (event.kind == Kind::imported) {
     fmt::print(stderr, "{} of {} devices have imported their ratings\n", fleet.imported(), fleet.devices().size());
@@ -74,6 +75,9 @@ void say_what_happened(const WorkerEvent& event, const Fleet& fleet) {
     const RoundRecord& round = fleet.rounds().at(event.round);
     if (round.devices() == 1)
       fmt::print(stderr, "round {} {} after {:.1f} s\n", event.round, event.text, round.first_seconds);
+  } else if (event.kind == Kind::waiting && event.ready != told_ready) {
+    told_ready = event.ready;
+    fmt::print(stderr, "waiting: {} devices are ready, a round needs {}\n", event.ready, event.needed);
   } else if (event.kind == Kind::trouble && fleet.errors().at(event.text) == 1) {
     fmt::print(stderr, "{}\n", event.sentence);
   }
@@ -100,7 +104,8 @@ Result<int> run(const FleetArguments& arguments) {
                             .processes = arguments.processes != 0 ? arguments.processes : needed,
                             .rounds = arguments.rounds,
                             .program = program});
-  CHORUS_TRY_DO(fleet.start(members, [&](const WorkerEvent& event) { say_what_happened(event, fleet); }));
+  std::uint32_t told_ready = 0;
+  CHORUS_TRY_DO(fleet.start(members, [&](const WorkerEvent& event) { say_what_happened(event, fleet, told_ready); }));
   using Clock = std::chrono::steady_clock;
   auto reason = supervisor->run([&] { return arguments.rounds != 0 && fleet.rounds_completed() >= arguments.rounds; },
                                 Clock::time_point::max());

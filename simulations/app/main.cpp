@@ -3,6 +3,7 @@
 
 #include "simulations/app/demo_command.hpp"
 #include "simulations/app/fleet_command.hpp"
+#include "simulations/app/town_command.hpp"
 #include "simulations/app/train_command.hpp"
 
 int main(int argc, char** argv) {
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   chorus::sim::add_fleet_command(app, status);
   chorus::sim::add_fleet_worker_command(app, status);
   chorus::sim::add_demo_command(app, status);
+  chorus::sim::add_town_command(app, status);
   CLI11_PARSE(app, argc, argv);
   return status;
 }

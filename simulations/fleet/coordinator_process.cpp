@@ -85,8 +85,11 @@ Status write_coordinator_config(const CoordinatorSetup& setup) {
                                 "certificates = {}\n\n"
                                 "[log]\n"
                                 "level = \"info\"\n"
-                                "format = \"json\"\n",
-                                setup.port, toml_string(std::filesystem::absolute(setup.certificates).string())));
+                                "format = \"json\"\n\n"
+                                "[shutdown]\n"
+                                "grace = \"{}ms\"\n",
+                                setup.port, toml_string(std::filesystem::absolute(setup.certificates).string()),
+                                setup.shutdown_grace.count()));
 }
 
 Status write_coordinator_files(const CoordinatorSetup& setup, const dataset::Catalogue& catalogue) {

@@ -28,6 +28,7 @@ struct CoordinatorSetup {
   std::chrono::milliseconds gather{5'000};
   std::chrono::milliseconds phase_deadline{60'000};  // of each phase of a secure sum
   std::chrono::milliseconds reconnect_grace{1'000};
+  std::chrono::milliseconds shutdown_grace{5'000};
   dataset::DataContract contract;
   model::Settings model;  // besides the family's presets
 };

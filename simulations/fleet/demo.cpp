@@ -85,6 +85,9 @@ CoordinatorSetup Run::make_setup(const DemoOptions& options, const FleetMembers&
   setup.certificates = options.coordinator_credentials;
   setup.rounds = options.rounds;
   setup.devices = static_cast<std::uint32_t>(members.size());
+  // A round opens as soon as all are ready. On a busy machine that takes a while, and a first round without half of
+  // them would be a poor show; so long it waits only if some never come.
+  setup.gather = std::chrono::seconds(30);
   setup.contract = data.contract;
   return setup;
 }
@@ -99,12 +102,7 @@ void Run::on_event(const WorkerEvent& event) {
     fleet_->welcomed() == size ? progress_.milestone(text) : progress_.moving(text);
   } else if (event.kind == Kind::round && fleet_->rounds().at(event.round).devices() == 1) {
     const auto trace = read_rounds(setup_.folder);
-    if (!trace || trace->empty()) return;
-    const auto rmse = latest_rmse(*trace);
-    std::size_t trained = 0;
-    for (const auto& round : *trace) trained += round.purpose == plan::Purpose::train ? 1 : 0;
-    progress_.milestone(fmt::format("training: {} of {} rounds, {:.1f} s{}", trained, options_.rounds, seconds(),
-                                    rmse ? fmt::format(", held-out RMSE {:.4f}", *rmse) : ""));
+    if (trace && !trace->empty()) progress_.milestone(progress_text(*trace, options_.rounds, seconds()));
   }
 }
 
@@ -167,6 +165,7 @@ Result<DemoOutcome> Run::run() {
   outcome.fleet = fleet_->report();
   outcome.devices_finished = fleet_->finished();
   outcome.processes_lost = fleet_->processes_lost();
+  outcome.devices_lost = fleet_->devices_lost();
   return outcome;
 }
 

@@ -34,6 +34,7 @@ struct DemoOutcome {
   std::string fleet;    // Fleet::report()
   std::uint64_t devices_finished = 0;
   std::uint64_t processes_lost = 0;
+  std::uint64_t devices_lost = 0;  // with those processes
 };
 
 // Runs the job to its end. `members` are over `data`. Progress goes to standard error. Whatever happens, no process is

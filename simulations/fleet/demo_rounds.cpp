@@ -26,7 +26,8 @@ std::vector<DemoRound> demo_rounds(std::span<const coordinator::TraceRound> trac
     row.number = round.round.value();
     row.purpose = round.purpose;
     for (const coordinator::TraceCohort& cohort : round.cohorts) row.devices += cohort.survivors.size();
-    if (round.purpose == plan::Purpose::train) row.rmse = rmse_of(trace, round.to);
+    // A measuring round makes no version.
+    if (round.purpose != plan::Purpose::measure) row.rmse = rmse_of(trace, round.to);
     if (const auto found = told.find(row.number); found != told.end()) {
       const RoundRecord& record = found->second;
       const std::uint64_t tellers = record.devices();
@@ -42,12 +43,20 @@ std::vector<DemoRound> demo_rounds(std::span<const coordinator::TraceRound> trac
   return rows;
 }
 
-std::optional<double> latest_rmse(std::span<const coordinator::TraceRound> trace) {
-  std::optional<double> latest;
-  for (const coordinator::TraceRound& round : trace) {
-    if (round.quality && round.quality->held_out_ratings > 0) latest = round.quality->held_out_rmse;
+std::string progress_text(std::span<const coordinator::TraceRound> trace, std::uint32_t rounds, double seconds) {
+  const coordinator::TraceRound& last = trace.back();
+  std::size_t trained = 0;
+  for (const coordinator::TraceRound& round : trace) trained += round.purpose == plan::Purpose::train ? 1 : 0;
+  if (last.purpose == plan::Purpose::survey) return fmt::format("survey: done, {:.1f} s", seconds);
+  const bool measured = last.quality && last.quality->held_out_ratings > 0;
+  const std::string rmse =
+      measured ? fmt::format(", held-out RMSE {:.4f}", last.quality->held_out_rmse) : std::string();
+  if (last.purpose == plan::Purpose::measure) {
+    return fmt::format("measuring: done, {:.1f} s{} after round {}", seconds, rmse, trained);
   }
-  return latest;
+  const std::string of_round = measured && trained > 1 ? fmt::format(" after round {}", trained - 1) : std::string();
+  return fmt::format("training: {} of {} rounds, {:.1f} s{}", trained, rounds, seconds,
+                     of_round.empty() ? std::string() : rmse + of_round);
 }
 
 std::string bytes_text(std::uint64_t bytes) {
@@ -69,6 +78,10 @@ std::string round_table(std::span<const DemoRound> rounds, double baseline) {
     text += fmt::format("{:>9}  {:>8}  {:>14}  {:>11}  {:>13}  {:>8.2f}\n", name, round.devices, rmse,
                         bytes_text(round.bytes_up), bytes_text(round.bytes_down), round.seconds);
   }
+  text +=
+      "\nHeld-out RMSE: the error on ratings that no device trained on, of the model that the round made; 'the mean'\n"
+      "predicts the average rating for everything. The survey finds how high people rate on the whole, before their\n"
+      "taste is trained; the measuring round changes nothing.\n";
   return text;
 }
 

@@ -26,8 +26,10 @@ struct DemoRound {
 [[nodiscard]] std::vector<DemoRound> demo_rounds(std::span<const coordinator::TraceRound> trace,
                                                  const std::map<std::uint64_t, RoundRecord>& told);
 
-// The held-out error of the newest version that has been measured.
-[[nodiscard]] std::optional<double> latest_rmse(std::span<const coordinator::TraceRound> trace);
+// What the last round of the trace did, for a person who waits. A round that trains also tells the error of the version
+// that it began with, so that is of the round before. REQUIRES: the trace is not empty.
+[[nodiscard]] std::string progress_text(std::span<const coordinator::TraceRound> trace, std::uint32_t rounds,
+                                        double seconds);
 
 // As text, with a line of headings; `baseline` is the error of predicting the mean.
 [[nodiscard]] std::string round_table(std::span<const DemoRound> rounds, double baseline);

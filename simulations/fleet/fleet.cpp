@@ -73,6 +73,11 @@ std::size_t Fleet::processes_lost() const noexcept {
   return static_cast<std::size_t>(std::ranges::count_if(workers_, &WorkerRecord::lost));
 }
 
+std::size_t Fleet::devices_lost() const noexcept {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      devices_, [this](const DeviceRecord& device) { return workers_[device.process].lost && !device.ended; }));
+}
+
 std::size_t Fleet::rounds_completed() const noexcept {
   return static_cast<std::size_t>(
       std::ranges::count_if(rounds_, [](const auto& entry) { return !entry.second.outcomes.contains("aborted"); }));
@@ -123,6 +128,10 @@ void Fleet::on_event(const WorkerEvent& event) {
       device.bytes_down = event.bytes_down;
       break;
     }
+    case Kind::waiting:
+      ready_ = event.ready;
+      needed_ = event.needed;
+      break;
     case Kind::trouble:
       ++errors_[event.text];
       sentences_.emplace(event.text, event.sentence);
@@ -150,14 +159,12 @@ std::string Fleet::report() const {
   std::vector<std::uint64_t> up;
   std::vector<std::uint64_t> down;
   std::vector<std::uint64_t> rounds_each;
-  std::size_t lost_devices = 0;
   std::size_t recommending = 0;
   std::size_t explaining = 0;
   for (const DeviceRecord& device : devices_) {
     up.push_back(device.bytes_up);
     down.push_back(device.bytes_down);
     rounds_each.push_back(device.rounds);
-    lost_devices += workers_[device.process].lost && !device.ended ? 1 : 0;
     recommending += device.recommendations > 0 ? 1 : 0;
     explaining += device.explained ? 1 : 0;
   }
@@ -165,7 +172,7 @@ std::string Fleet::report() const {
   report["devices"] = devices_.size();
   report["devices_connected"] = welcomed_;
   report["devices_finished"] = finished_;
-  report["devices_lost"] = lost_devices;
+  report["devices_lost"] = devices_lost();
   report["devices_recommending"] = recommending;
   report["devices_explaining"] = explaining;
   report["rounds_per_device"] = rounds_each;

@@ -79,7 +79,12 @@ class Fleet {
   [[nodiscard]] std::size_t imported() const noexcept { return imported_; }
   [[nodiscard]] std::size_t welcomed() const noexcept { return welcomed_; }
   [[nodiscard]] std::size_t finished() const noexcept { return finished_; }
+  // What its devices were told last while too few were ready for a round: so many are, so many are needed. 0: nothing.
+  [[nodiscard]] std::uint32_t devices_ready() const noexcept { return ready_; }
+  [[nodiscard]] std::uint32_t devices_needed() const noexcept { return needed_; }
   [[nodiscard]] std::size_t processes_lost() const noexcept;
+  // Devices that had not ended when their process was lost.
+  [[nodiscard]] std::size_t devices_lost() const noexcept;
   [[nodiscard]] const std::vector<DeviceRecord>& devices() const noexcept { return devices_; }
   [[nodiscard]] const std::vector<WorkerRecord>& workers() const noexcept { return workers_; }
   [[nodiscard]] const std::map<std::uint64_t, RoundRecord>& rounds() const noexcept { return rounds_; }
@@ -111,6 +116,8 @@ class Fleet {
   std::size_t imported_ = 0;
   std::size_t welcomed_ = 0;
   std::size_t finished_ = 0;
+  std::uint32_t ready_ = 0;
+  std::uint32_t needed_ = 0;
 };
 
 }  // namespace chorus::sim

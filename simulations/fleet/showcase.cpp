@@ -1,16 +1,15 @@
 #include "simulations/fleet/showcase.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <iterator>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "client/recommend/reasons.hpp"
 #include "client/store/store.hpp"
 #include "simulations/fleet/coordinator_process.hpp"
-#include "simulations/fleet/recommender.hpp"
 #include "simulations/fleet/worker.hpp"
 #include "simulations/world/population.hpp"
 #include "simulations/world/replay.hpp"
@@ -20,7 +19,6 @@ namespace {
 
 constexpr std::size_t kShown = 10;
 constexpr std::size_t kTitleWidth = 38;
-constexpr std::size_t kReasonTitleWidth = 30;
 
 Result<std::string> read_text(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
@@ -65,47 +63,20 @@ std::string column(std::string_view text, std::size_t width) {
   return out;
 }
 
-std::string shortened(const std::string& title) {
-  std::string out = column(title, kReasonTitleWidth);
-  out.erase(out.find_last_not_of(' ') + 1);
-  return out.size() < title.size() ? out + "…" : out;
-}
-
-// The two ratings that raise the score most; true by construction, because the parts add up to it.
-std::string reason_for(const model::Explanation& explanation, const std::vector<dataset::Entry>& mine,
-                       const dataset::Catalogue& catalogue) {
-  std::vector<model::ScorePart> parts = explanation.parts;
-  std::erase_if(parts, [](const model::ScorePart& part) {
-    return part.kind != model::ScorePart::Kind::history || part.amount <= 0;
-  });
-  if (parts.empty()) return "widely liked";
-  std::ranges::stable_sort(parts, std::ranges::greater(), &model::ScorePart::amount);
-  std::string reason = "because you rated ";
-  for (std::size_t i = 0; i < std::min<std::size_t>(parts.size(), 2); ++i) {
-    const auto rated = std::ranges::find(mine, parts[i].item, &dataset::Entry::item);
-    if (i > 0) reason += " and ";
-    reason += shortened(dataset::display_title(catalogue[ItemIndex(parts[i].item)]));
-    if (rated != mine.end()) reason += fmt::format(" {:g}", rated->value);
-    reason += fmt::format(" ({:+.2f})", parts[i].amount);
-  }
-  return reason;
-}
-
 }  // namespace
 
 Result<Showcase> make_showcase(const std::filesystem::path& out, const FleetMembers& members,
                                const dataset::Catalogue& catalogue) {
   const FleetMembers::Member& member = middling_member(members);
   CHORUS_TRY(const auto store, client::open_store(device_store(out, identity::to_string(member.device.id))));
-  CHORUS_TRY(const auto recommender, Recommender::of(*store));
-  const dataset::ByUser ratings(members.training());
-  const std::vector<dataset::Entry> mine(ratings[member.user].begin(), ratings[member.user].end());
+  CHORUS_TRY(const auto recommender, client::Recommender::of(*store));
+  const client::Reasons reasons(recommender);
   Showcase showcase;
   showcase.user = members.user_id(member);
   showcase.liked = liked_by(member, members, catalogue);
-  for (const auto& item : recommender.best(kShown)) {
+  for (const auto& next : recommender.best(kShown)) {
     showcase.recommended.push_back(
-        {dataset::display_title(catalogue[ItemIndex(item.item)]), item.score, reason_for(item, mine, catalogue)});
+        {dataset::display_title(catalogue[ItemIndex(next.item)]), next.explanation.score, reasons.sentence(next)});
   }
   return showcase;
 }

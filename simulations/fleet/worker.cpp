@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "client/io/agent.hpp"
+#include "client/recommend/recommender.hpp"
 #include "client/store/store.hpp"
 #include "common/crypto/random_source.hpp"
-#include "simulations/fleet/recommender.hpp"
 #include "simulations/fleet/slice.hpp"
 #include "simulations/fleet/worker_event.hpp"
 
@@ -126,6 +126,13 @@ void Device::observe(const client::Event& happened) {
     out.round = round->result.round.value();
     out.text = kOutcomes[static_cast<std::size_t>(round->result.outcome) - 1];
     tell(out);
+  } else if (const auto* waiting = std::get_if<event_type::Waiting>(&happened)) {
+    // Enough of them only gather; that is no news.
+    if (waiting->devices_ready >= waiting->devices_needed) return;
+    WorkerEvent out = event(WorkerEvent::Kind::waiting);
+    out.ready = waiting->devices_ready;
+    out.needed = waiting->devices_needed;
+    tell(out);
   } else if (const auto* declined = std::get_if<event_type::Declined>(&happened)) {
     trouble(declined->error);
   } else if (const auto* retrying = std::get_if<event_type::Retrying>(&happened)) {
@@ -137,10 +144,10 @@ void Device::end(const Result<client::AgentSummary>& summary) {
   if (!summary) trouble(summary.error());
   WorkerEvent out = event(WorkerEvent::Kind::ended);
   out.finished = summary.has_value() && summary->finished;
-  if (const auto recommender = Recommender::of(*store_)) {
+  if (const auto recommender = client::Recommender::of(*store_)) {
     const auto best = recommender->best(kRecommendations);
     out.recommendations = static_cast<std::uint32_t>(best.size());
-    out.explained = adds_up(best);
+    out.explained = client::adds_up(best);
   }
   tell(out);
   ended_();
@@ -163,6 +170,9 @@ Status Device::prepare(asio::io_context& context, const WorkerOptions& options) 
   // A coordinator on the same machine: it is back soon, and nobody else suffers from the retries.
   agent.backoff_base = std::chrono::milliseconds(100);
   agent.backoff_cap = std::chrono::milliseconds(2'000);
+  // The whole fleet arrives in one second, and most of it waits in the kernel's queue for the coordinator's processor,
+  // which it shares.
+  agent.handshake_timeout = std::chrono::minutes(1);
   agent_ = std::make_unique<client::Agent>(context.get_executor(), std::move(agent), std::move(credentials), *store_, *random_,
                                            [this](const client::Event& happened) { observe(happened); });
   return {};

@@ -7,7 +7,7 @@
 namespace chorus::sim {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames{"imported", "welcomed", "round", "trouble", "ended"};
+constexpr std::array<std::string_view, 6> kNames{"imported", "welcomed", "round", "trouble", "ended", "waiting"};
 
 }  // namespace
 
@@ -29,6 +29,10 @@ std::string encode(const WorkerEvent& event) {
     line["finished"] = event.finished;
     line["recommendations"] = event.recommendations;
     line["explained"] = event.explained;
+  }
+  if (event.kind == Kind::waiting) {
+    line["ready"] = event.ready;
+    line["needed"] = event.needed;
   }
   if (!event.text.empty()) line["text"] = event.text;
   if (!event.sentence.empty()) line["sentence"] = event.sentence;
@@ -53,6 +57,8 @@ Result<WorkerEvent> decode_worker_event(std::string_view text) {
     event.finished = line.value("finished", false);
     event.recommendations = line.value("recommendations", std::uint32_t{0});
     event.explained = line.value("explained", false);
+    event.ready = line.value("ready", std::uint32_t{0});
+    event.needed = line.value("needed", std::uint32_t{0});
     event.text = line.value("text", std::string());
     event.sentence = line.value("sentence", std::string());
     return event;

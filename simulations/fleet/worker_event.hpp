@@ -17,6 +17,7 @@ struct WorkerEvent {
     round,     // a round that the device contributed to ended; `text` is its outcome, `round` its number
     trouble,   // `text` is the error's code, `sentence` the words; the device goes on if it can
     ended,     // the device is through: totals
+    waiting,   // too few devices are ready for a round: `ready` of `needed`
   };
   Kind kind = Kind::imported;
   std::uint32_t device = 0;  // index in the population
@@ -28,6 +29,8 @@ struct WorkerEvent {
   bool finished = false;              // ended: the coordinator said that the job is finished
   std::uint32_t recommendations = 0;  // ended: how many it could make (asked for ten)
   bool explained = false;             // ended: each of them with reasons that add up to its score
+  std::uint32_t ready = 0;            // waiting: devices that the coordinator has
+  std::uint32_t needed = 0;           // waiting: devices that a round needs
   std::string text{};
   std::string sentence{};
 

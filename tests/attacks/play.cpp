@@ -18,15 +18,12 @@ plan::UpdateLayout small_layout(int bits, std::uint32_t items) {
   return plan::UpdateLayout::create({rows, rest}, bits, 64).value();
 }
 
-Play::Play(const Scene& scene, MemberMaker maker)
-    : scene_(scene),
-      random_(scene.seed),
-      devices_(scene.members, kEnrolled, kExpiry, random_),
-      rules_{devices_.authority(), kToday, std::chrono::seconds{0}, nullptr},
-      order_(scene.members) {
+Play::Play(const Scene& scene, MemberMaker maker) : scene_(scene), random_(scene.seed), order_(scene.members) {
+  if (scene.devices == nullptr) own_devices_.emplace(scene.members, kEnrolled, kExpiry, random_);
+  rules_ = {devices().authority(), kToday, std::chrono::seconds{0}, nullptr};
   std::iota(order_.begin(), order_.end(), 0U);
   std::sort(order_.begin(), order_.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return devices_[a].statement.id < devices_[b].statement.id; });
+            [&](std::uint32_t a, std::uint32_t b) { return devices()[a].statement.id < devices()[b].statement.id; });
   for (std::uint32_t p = 0; p < scene.members; ++p) {
     Bytes& update = updates_.emplace_back(scene.layout.packed_size());
     random_.fill(update);
@@ -37,7 +34,7 @@ Play::Play(const Scene& scene, MemberMaker maker)
 }
 
 const sim::EnrolledDevices::Device& Play::device(std::uint32_t position) const {
-  return devices_[order_[position]];
+  return devices()[order_[position]];
 }
 
 MemberSetting Play::setting(std::uint32_t position, client::SumPromises* promises) {
@@ -45,7 +42,7 @@ MemberSetting Play::setting(std::uint32_t position, client::SumPromises* promise
   return {{scene_.h0, scene_.layout, {scene_.least_members, 64, scene_.corrupt, scene_.dropout}},
           {&who.statement, &who.key},
           rules_,
-          &verified_,
+          &verified(),
           updates_[position],
           seed_of(position),
           promises};
@@ -75,6 +72,17 @@ Play::Part& Play::restore_to_upload(std::uint32_t position, MemberMaker maker, c
 void Play::recast(std::uint32_t position, MemberMaker maker, const Bytes* update, client::SumPromises* promises) {
   if (update != nullptr) updates_[position] = *update;
   parts_[position].member = maker(setting(position, promises != nullptr ? promises : &promises_[position]));
+}
+
+void Play::recast_all(MemberMaker maker, const secagg::AdmissionRules& rules) {
+  rules_ = rules;
+  for (std::uint32_t p = 0; p < size(); ++p) recast(p, maker);
+}
+
+void Play::recast_under(std::uint32_t position, MemberMaker maker, const Digest& h0) {
+  MemberSetting other = setting(position, &promises_[position]);
+  other.terms.h0 = h0;
+  parts_[position].member = maker(std::move(other));
 }
 
 secagg::Leaf Play::leaf(std::uint32_t position) const {
@@ -223,30 +231,34 @@ Knowledge Play::knowledge() const {
     knowledge.add_mask_secret(confession.mask);
     knowledge.add_beta(position, confession.beta);
     for (const Part& part : parts_) {
-      // What the others dealt to it.
-      if (part.position == position || !part.member->released().shares) continue;
-      const secagg::Roster& roster = *part.roster;
-      const auto agreed = crypto::Exchange(confession.share.secret()).agree(roster.leaf(part.position).share_key);
-      ByteWriter associated;
-      associated.raw(roster.h1());
-      associated.u32(part.position);
-      associated.u32(position);
-      const secagg::Shares dealt =
-          secagg::decode_shares(*part.member->released().shares, roster.size(), part.position).value();
-      const auto opened = crypto::open_once(secagg::share_key(*agreed, roster.h1(), part.position, position),
-                                            associated.view(), dealt.sealed[position]);
-      if (!opened.has_value()) continue;
-      ByteReader in(*opened);
-      for (const secagg::ShareKind kind : {secagg::ShareKind::beta, secagg::ShareKind::kappa}) {
-        secagg::Opening opening;
-        in.raw(opening.share.expose());
-        in.raw(opening.salt.expose());
-        EXPECT_TRUE(knowledge.add_share(roster, kind, part.position, position, opening, dealt.commitments[position]));
-      }
+      if (part.position != position) read_sealed(knowledge, part, position, confession.share);
     }
   }
   knowledge.combine();
   return knowledge;
+}
+
+void Play::read_sealed(Knowledge& knowledge, const Part& part, std::uint32_t holder,
+                       const crypto::ExchangeSecret& secret) const {
+  if (!part.member->released().shares) return;
+  const secagg::Roster& roster = *part.roster;
+  const secagg::Shares dealt =
+      secagg::decode_shares(*part.member->released().shares, roster.size(), part.position).value();
+  const auto agreed = crypto::Exchange(secret.secret()).agree(roster.leaf(part.position).share_key);
+  ByteWriter associated;
+  associated.raw(roster.h1());
+  associated.u32(part.position);
+  associated.u32(holder);
+  const auto opened = crypto::open_once(secagg::share_key(*agreed, roster.h1(), part.position, holder),
+                                        associated.view(), dealt.sealed[holder]);
+  if (!opened.has_value()) return;  // sealed for another key
+  ByteReader in(*opened);
+  for (const secagg::ShareKind kind : {secagg::ShareKind::beta, secagg::ShareKind::kappa}) {
+    secagg::Opening opening;
+    in.raw(opening.share.expose());
+    in.raw(opening.salt.expose());
+    EXPECT_TRUE(knowledge.add_share(roster, kind, part.position, holder, opening, dealt.commitments[holder]));
+  }
 }
 
 Lanes Play::sum_of(const MemberSet& members) const {

@@ -32,6 +32,10 @@ struct Scene {
   plan::UpdateLayout layout = small_layout();
   Digest h0{1, 2, 3};
   std::uint64_t seed = 1;
+  // Devices that were enrolled before, and the statements that everybody knows already: a device's thousandth round.
+  // REQUIRES: as many devices as members; both outlive the play.
+  const sim::EnrolledDevices* devices = nullptr;
+  secagg::VerifiedStatements* verified = nullptr;
 };
 
 class Play {
@@ -56,7 +60,12 @@ class Play {
   [[nodiscard]] const Released& released(std::uint32_t position) const { return parts_[position].member->released(); }
   // Position p's device; its id is the p-th smallest.
   [[nodiscard]] const sim::EnrolledDevices::Device& device(std::uint32_t position) const;
-  [[nodiscard]] const sim::EnrolledDevices& devices() const noexcept { return devices_; }
+  [[nodiscard]] const sim::EnrolledDevices& devices() const noexcept {
+    return scene_.devices != nullptr ? *scene_.devices : *own_devices_;
+  }
+  [[nodiscard]] secagg::VerifiedStatements& verified() noexcept {
+    return scene_.verified != nullptr ? *scene_.verified : own_verified_;
+  }
   [[nodiscard]] std::uint64_t seed_of(std::uint32_t position) const noexcept { return scene_.seed * 1000 + position; }
   // Another machine of the same device, as it was before the session: a snapshot brought back. With `promises` the
   // device's own store, or one that was brought back too.
@@ -66,7 +75,10 @@ class Play {
   // The device at this position with other checks, another update or other promises; before advertise().
   void recast(std::uint32_t position, MemberMaker maker, const Bytes* update = nullptr,
               client::SumPromises* promises = nullptr);
-  void set_rules(const secagg::AdmissionRules& rules) { rules_ = rules; }
+  // All devices anew, with these rules.
+  void recast_all(MemberMaker maker, const secagg::AdmissionRules& rules);
+  // The device at this position anew, shown another plan.
+  void recast_under(std::uint32_t position, MemberMaker maker, const Digest& h0);
 
   // --- messages
   [[nodiscard]] secagg::Leaf leaf(std::uint32_t position) const;
@@ -98,6 +110,9 @@ class Play {
   // These members follow the protocol and tell all they know; they vote for whatever is asked.
   void corrupt(std::uint32_t position) { corrupt_.push_back(position); }
   [[nodiscard]] Knowledge knowledge() const;
+  // The shares that `part` sealed for this holder, read with the holder's secret.
+  void read_sealed(Knowledge& knowledge, const Part& part, std::uint32_t holder,
+                   const crypto::ExchangeSecret& secret) const;
   [[nodiscard]] const Bytes& update(std::uint32_t position) const { return updates_[position]; }
   [[nodiscard]] Lanes x(std::uint32_t position) const { return lanes_of(scene_.layout, updates_[position]); }
   [[nodiscard]] Lanes sum_of(const secagg::MemberSet& members) const;
@@ -111,9 +126,9 @@ class Play {
 
   Scene scene_;
   sim::SeededRandom random_;
-  sim::EnrolledDevices devices_;
+  std::optional<sim::EnrolledDevices> own_devices_;
   secagg::AdmissionRules rules_;
-  secagg::VerifiedStatements verified_;
+  secagg::VerifiedStatements own_verified_;
   std::vector<std::uint32_t> order_;  // position → device
   std::vector<Bytes> updates_;
   std::deque<sim::MemoryPromises> promises_;

@@ -56,6 +56,18 @@ TEST_F(ReaderTest, OneBadValueDoesNotChangeTheFormat) {
   EXPECT_EQ(refused.error().sentence(), "expected a number between 1 and 5, found '9'");
 }
 
+TEST_F(ReaderTest, AFileOfOnePersonNeedsNoUsersColumnWhereThatIsAsked) {
+  constexpr std::string_view kMine = "item,rating\ndune,4\nsolaris,5\n";
+  EXPECT_EQ(read(kMine).error().sentence(), "expected a header with a column 'user', or ratings");
+  ReadOptions options;
+  options.one_person = true;
+  const DataSet data = read(kMine, options).value();
+  EXPECT_THAT(data.ratings.users->ids(), testing::ElementsAre(kOnePerson));
+  EXPECT_EQ(data.report.ratings, 2U);
+  // A users' column that is there is still read.
+  EXPECT_EQ(read("user,item,rating\nann,dune,4\nbob,dune,5\n", options).value().report.users, 2U);
+}
+
 TEST_F(ReaderTest, HeadersNameTheColumnsInAnyOrder) {
   const DataSet data = read("Rating;when;Item ID;User_ID;comment\n4.5;17;dune;ann;\"good; very\"\n").value();
   ASSERT_EQ(data.ratings.size(), 1U);

@@ -8,7 +8,11 @@
 #include <asio/write.hpp>
 
 #include "certs/io/clock.hpp"
-#include "common/protocol/job_description.hpp"
+#include "client/io/blocking_run.hpp"
+#include "client/io/credentials.hpp"
+#include "common/identity/certificate.hpp"
+#include "common/identity/private_key_pem.hpp"
+#include "common/protocol/documents.hpp"
 
 namespace chorus::coordinator::test {
 
@@ -81,6 +85,16 @@ void send_plain(std::uint16_t port, std::string_view bytes) {
   while (!error) socket.read_some(asio::buffer(rest), error);
 }
 
+namespace {
+
+Admission admission(const net::TlsCredentials& credentials) {
+  return {.authority = identity::Certificate::from_pem(credentials.authority).value().info().key,
+          .revoked = std::make_shared<const identity::RevocationList>(
+              identity::RevocationList::from_pem(credentials.crl).value())};
+}
+
+}  // namespace
+
 RunningCoordinator::RunningCoordinator(std::uint64_t seed)
     : folder_(temporary_folder()),
       random_(seed),
@@ -99,16 +113,19 @@ void RunningCoordinator::start(Options options) {
   daemon_.reset();
   auto store = open_sqlite_store(folder_ / "state").value();
   auto job = make_job(options.rounds);
-  auto start = start_job(*store, job, make_items(options.items), make_key()).value();
+  const auto credentials = net::read_credentials(coordinator_folder(), "coordinator").value();
+  // Devices expect documents signed with the key that they met in the handshake.
+  const auto key = std::make_shared<const crypto::SigningKey>(identity::parse_private_key_pem(credentials.key).value());
+  auto start = start_job(*store, job, make_items(options.items), key).value();
   CoordinatorSettings settings;
   settings.listen = options.listen;
   settings.state = folder_ / "state";
   settings.limits = options.limits;
   settings.shutdown_grace = options.federation.shutdown_grace;
-  const auto credentials = net::read_credentials(coordinator_folder(), "coordinator").value();
   auto daemon = Daemon::create({.settings = settings,
                                 .federation = options.federation,
                                 .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),
+                                .admission = admission(credentials),
                                 .start = std::move(start),
                                 .store = std::move(store),
                                 .random = daemon_random_,
@@ -140,96 +157,41 @@ net::TlsCredentials RunningCoordinator::enrol() {
   return net::read_credentials(folder, "device").value();
 }
 
-namespace {
-
-// What a device of `live` knows.
-struct Knowledge {
-  std::unique_ptr<model::Model> model;
-  std::optional<protocol::ModelHeader> header;
-  Bytes tensors;
-  std::vector<model::Observation> training;
-};
-
-Status fetch_model(Peer& peer, Knowledge& known) {
-  known.tensors.clear();
-  return peer.send(protocol::Fetch{.kind = protocol::BlobKind::model, .version = known.header->version.value()});
-}
-
-Status contribute(Peer& peer, const Knowledge& known, const protocol::Manifest& manifest) {
-  CHORUS_TRY(const auto plan, plan::RoundPlan::decode(manifest.plan.document, kTestFloors));
-  CHORUS_TRY(const auto shared, model::TensorSet::decode(known.tensors));
-  if (plan.fields().model_id != known.header->model_id) return fail(ErrorCode::wrong_model, "another model");
-  ring::Contribution contribution;
-  known.model->contribute(plan.fields().purpose, shared, {.training = known.training, .held_out = {}}, contribution);
-  ring::EncodeCounts counts;
-  CHORUS_TRY(const auto update, ring::encode(plan.layout(), contribution, counts));
-  for (std::size_t offset = 0; offset < update.size(); offset += protocol::kChunkSize) {
-    const std::size_t size = std::min(protocol::kChunkSize, update.size() - offset);
-    const auto begin = update.begin() + static_cast<std::ptrdiff_t>(offset);
-    CHORUS_TRY_DO(peer.send(protocol::Update{.session = plan.fields().session,
-                                             .offset = offset,
-                                             .total = update.size(),
-                                             .data = Bytes(begin, begin + static_cast<std::ptrdiff_t>(size))}));
-  }
-  return {};
-}
-
-// Fetches what is new, asks for an invitation when the model is there, contributes when invited.
-Status take_part(Peer& peer, Knowledge& known, Life& life) {
-  std::optional<protocol::Manifest> invited;
-  bool asked = false;
-  CHORUS_TRY_DO(peer.send(protocol::Hello{}));
-  for (;;) {
-    CHORUS_TRY(const auto message, peer.receive());
-    if (const auto* welcome = std::get_if<protocol::Welcome>(&message)) {
-      CHORUS_TRY(const auto job, protocol::JobDescription::decode(welcome->job.document));
-      CHORUS_TRY(const auto catalogue, protocol::CatalogueHeader::decode(welcome->catalogue.document));
-      CHORUS_TRY(known.model, job.make_model(catalogue.items));
-      CHORUS_TRY(known.header, protocol::ModelHeader::decode(welcome->model->document));
-      life.items = catalogue.items;
-      CHORUS_TRY_DO(fetch_model(peer, known));
-    } else if (const auto* published = std::get_if<protocol::Published>(&message)) {
-      CHORUS_TRY(known.header, protocol::ModelHeader::decode(published->model.document));
-      CHORUS_TRY_DO(fetch_model(peer, known));
-    } else if (const auto* blob = std::get_if<protocol::Blob>(&message)) {
-      if (blob->version != known.header->version.value()) continue;  // of the version before
-      known.tensors.insert(known.tensors.end(), blob->data.begin(), blob->data.end());
-    } else if (const auto* manifest = std::get_if<protocol::Manifest>(&message)) {
-      invited = *manifest;
-    } else if (std::holds_alternative<protocol::Result>(message)) {
-      ++life.results;
-      asked = false;
-    } else if (std::holds_alternative<protocol::Finished>(message)) {
-      life.finished = true;
-    } else if (const auto* refusal = std::get_if<protocol::Refusal>(&message)) {
-      return fail(refusal->code, refusal->sentence);
-    }
-    if (!known.header || known.tensors.size() != known.header->size) continue;
-    life.version = known.header->version;
-    if (life.finished) return {};
-    if (invited) {
-      CHORUS_TRY_DO(contribute(peer, known, *std::exchange(invited, std::nullopt)));
-    } else if (!asked) {
-      CHORUS_TRY_DO(peer.send(protocol::Ready{.model_version = known.header->version, .has_model = true}));
-      asked = true;
-    }
-  }
-}
-
-}  // namespace
-
 Life live(const net::TlsCredentials& credentials, std::uint16_t port, std::uint32_t number, const std::string& host) {
   Life life;
-  Knowledge known;
-  for (std::uint32_t item = number % 3; item < 20; item += 2 + number % 3) {
-    known.training.push_back({.item = item, .value = static_cast<float>(1 + (item + number) % 5), .when = 0});
+  const auto store = client::open_memory_store().value();
+  std::vector<client::StoredRating> rows;
+  for (std::uint32_t item = number % 3; item < 20; item += 2) {
+    rows.push_back({.item = client::SecretText("i" + std::to_string(item)),
+                    .value = static_cast<double>(1 + (item + number) % 5),
+                    .when = 0,
+                    .held_out = false});
   }
-  auto peer = Peer::connect(credentials, port, host);
-  if (!peer) {
-    life.error = peer.error();
-    return life;
+  EXPECT_TRUE(store->put_ratings(rows).has_value());
+  sim::SeededRandom random(1000 + number);
+  client::AgentOptions options;
+  options.coordinators = {{.host = host, .port = port}};
+  options.stop = client::StopCondition::finished();
+  options.floors = kTestFloors;
+  options.consent = {.without_noise = true, .least_identity_age = {}};
+  const auto cancellation = client::Cancellation::create().value();
+  const auto ran = client::run_agent(
+      std::move(options), client::make_credentials(credentials, certs::wall_clock()).value(), *store, random,
+      [&](const client::Event& event) {
+        if (std::holds_alternative<client::event::RoundEnded>(event)) ++life.results;
+        if (const auto* accepted = std::get_if<client::event::ModelAccepted>(&event)) life.version = accepted->version;
+        // This device does not try again.
+        if (const auto* retrying = std::get_if<client::event::Retrying>(&event)) {
+          life.error = retrying->error;
+          cancellation->request();
+        }
+      },
+      *cancellation, std::nullopt);
+  if (!ran) life.error = ran.error();
+  life.finished = ran.has_value() && ran->summary.finished;
+  if (const auto header = store->catalogue_header().value()) {
+    life.items = protocol::CatalogueHeader::decode(header->document)->items;
   }
-  if (const Status ended = take_part(**peer, known, life); !ended) life.error = ended.error();
   return life;
 }
 

@@ -1,0 +1,37 @@
+// What stands behind a Client. Here randomness and the clocks come in.
+#pragma once
+
+#include <memory>
+
+#include "chorus/client.hpp"
+#include "client/io/blocking_run.hpp"
+#include "client/store/store.hpp"
+#include "common/base/time.hpp"
+#include "common/crypto/random_source.hpp"
+#include "common/dataset/catalogue.hpp"
+#include "common/dataset/data_contract.hpp"
+
+namespace chorus::api {
+
+struct Device {
+  ClientOptions options;
+  std::unique_ptr<client::Store> store;
+  std::unique_ptr<crypto::RandomSource> random;
+  std::unique_ptr<client::Cancellation> cancellation;
+};
+
+[[nodiscard]] WallTime wall_now();
+
+// What the store knows of the job; absent before the first sync.
+[[nodiscard]] Result<std::optional<dataset::DataContract>> contract_of(client::Store& store);
+[[nodiscard]] Result<std::optional<dataset::Catalogue>> catalogue_of(client::Store& store);
+
+[[nodiscard]] Result<ImportReport> import_ratings(client::Store& store, const std::filesystem::path& file,
+                                                  const ImportOptions& options);
+[[nodiscard]] Result<SyncReport> sync(Device& device, const SyncOptions& options, const Client::Progress& progress);
+[[nodiscard]] Result<ClientStatus> status(client::Store& store, std::size_t rounds);
+[[nodiscard]] Result<Recommendations> recommend(client::Store& store, std::size_t count);
+
+}  // namespace chorus::api
+
+struct chorus::Client::State : chorus::api::Device {};

@@ -11,6 +11,7 @@
 #include "coordinator/federation/federation.hpp"
 #include "coordinator/io/clock.hpp"
 #include "coordinator/io/daemon.hpp"
+#include "coordinator/io/open_files.hpp"
 
 namespace chorus::coordinator {
 
@@ -51,6 +52,15 @@ void warn_of_expiry(const net::TlsContext& tls) {
   }
   if (left(tls.crl_expires()) < 7) {
     log::warning("the revocation list expires soon; then no device is admitted", {{"days", left(tls.crl_expires())}});
+  }
+}
+
+// Otherwise the kernel turns devices away before we can tell them why.
+void provide_open_files(const Limits& limits) {
+  constexpr std::uint64_t kBesides = 64;  // listeners, the store, logs
+  if (const std::uint64_t files = raise_open_files(); files < limits.connections + kBesides) {
+    log::warning("fewer files may be open than limits.connections asks for; raise the hard limit (ulimit -Hn)",
+                 {{"open_files", files}, {"connections", limits.connections}});
   }
 }
 
@@ -98,6 +108,7 @@ std::string summary(const Configured& configured) {
 Status serve(Configured configured, const std::filesystem::path& config) {
   log::configure(configured.settings.log_level, configured.settings.log_format);
   warn_of_expiry(configured.tls);
+  provide_open_files(configured.settings.limits);
   // Said at every start, because it is what an operator must not take for granted.
   log::warning("updates are summed in the clear and carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");
   CHORUS_TRY(auto store, open_sqlite_store(configured.settings.state));

@@ -10,7 +10,7 @@ namespace {
 using model::ScorePart;
 
 // Evenly spread over the catalogue: enough for an average that only ranks reasons.
-constexpr std::uint32_t kSample = 32;
+constexpr std::uint32_t kSample = 128;
 constexpr std::size_t kTitleWidth = 40;
 
 double sum_of(const model::Explanation& explanation, ScorePart::Kind kind) {
@@ -46,7 +46,7 @@ std::vector<Reason> Reasons::of(const Recommendation& recommendation, std::size_
   for (const ScorePart& part : recommendation.explanation.parts) {
     if (part.kind != ScorePart::Kind::history) continue;
     const double beyond = part.amount - average_.at(h++);
-    if (part.amount < kVisible) continue;
+    if (part.amount < kVisible || beyond < kVisible) continue;
     candidates.push_back({{part.item, recommender_.rating_of(part.item).value_or(0), part.amount}, beyond});
   }
   std::ranges::stable_sort(candidates, std::ranges::greater(), &Candidate::beyond);

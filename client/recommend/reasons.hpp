@@ -3,7 +3,7 @@
 //
 // Which of a hundred parts to say is a choice. The largest would often be the same for every item: each rating moves
 // the user's own level, and with it all items alike. So those are said that raise this item most beyond what they do to
-// an item of the catalogue on average. Pure; immutable, thread-safe.
+// an item of the catalogue on average, and none that does not do so visibly. Pure; immutable, thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ struct Reason {
 
 class Reasons {
  public:
-  // Looks at a few dozen items of the catalogue, for the average. The recommender must outlive it.
+  // Looks at a hundred items of the catalogue or so, for the average. The recommender must outlive it.
   explicit Reasons(const Recommender& recommender);
 
   // At most `most` ratings that raise the score by what can be seen (kVisible), the most telling first.

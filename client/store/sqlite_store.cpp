@@ -396,12 +396,6 @@ Status SqliteStore::reserve(const Participation& started) {
       raise->bind(1, signed_of(started.round.value()));
       raise->exec();
     }
-    {
-      Use count = use(kCountAttempt);
-      count.blob(1, started.model_id);
-      count->bind(2, static_cast<int>(started.purpose));
-      count->exec();
-    }
     Participation withheld = started;
     withheld.ending = Ending::withheld;
     write_round(kStartRound, withheld);
@@ -412,12 +406,23 @@ Status SqliteStore::reserve(const Participation& started) {
 
 Status SqliteStore::charge(RoundId round) {
   return guarded("charge the round", [&]() -> Status {
-    Use charge = use(kCharge);
-    charge->bind(1, static_cast<int>(Ending::lost));
-    charge->bind(2, signed_of(round.value()));
-    charge->bind(3, static_cast<int>(Ending::withheld));
-    if (charge->exec() == 1) return {};
-    return fail(ErrorCode::duplicate, fmt::format("round {} was charged, or never reserved", round.value()));
+    SQLite::Transaction change = transaction();
+    {
+      Use charge = use(kCharge);
+      charge->bind(1, static_cast<int>(Ending::lost));
+      charge->bind(2, signed_of(round.value()));
+      charge->bind(3, static_cast<int>(Ending::withheld));
+      if (charge->exec() != 1) {
+        return fail(ErrorCode::duplicate, fmt::format("round {} was charged, or never reserved", round.value()));
+      }
+    }
+    {
+      Use count = use(kCountAttempt);
+      count->bind(1, signed_of(round.value()));
+      count->exec();
+    }
+    change.commit();
+    return {};
   });
 }
 

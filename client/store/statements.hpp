@@ -52,7 +52,7 @@ inline constexpr std::array<const char*, kStatements> kSql = {
     "SELECT document, signature, items, content FROM documents WHERE name = ?",
     "INSERT OR REPLACE INTO documents (name, document, signature, items, content) VALUES (?, ?, ?, ?, ?)",
     "SELECT count FROM attempts WHERE model_id = ? AND purpose = ?",
-    "INSERT INTO attempts (model_id, purpose, count) VALUES (?, ?, 1) "
+    "INSERT INTO attempts (model_id, purpose, count) SELECT model_id, purpose, 1 FROM rounds WHERE round = ? "
     "ON CONFLICT (model_id, purpose) DO UPDATE SET count = count + 1",
     "INSERT INTO rounds (cohort, purpose, model_version, model_id, started_at, members, survivors, bytes_up, "
     "bytes_down, ending, reason, round) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

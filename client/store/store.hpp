@@ -126,13 +126,12 @@ class Store {
   // --- rounds
   // The highest round ever reserved; 0 before.
   [[nodiscard]] virtual Result<RoundId> highest_round() = 0;
-  // How often an update of this kind was promised for this model.
+  // How often an update of this kind was charged for this model.
   [[nodiscard]] virtual Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) = 0;
-  // Durable when it returns: raises highest_round, counts the attempt, and writes `started` into the history as
-  // withheld. Errors: stale_round, unless started.round is above highest_round.
+  // Durable when it returns: raises highest_round and writes `started` into the history as withheld. Errors: stale_round, unless started.round is above highest_round.
   [[nodiscard]] virtual Status reserve(const Participation& started) = 0;
-  // Durable when it returns, before the first byte of the masked update leaves: the round becomes a lost one, until
-  // finish() knows better. Once a round. Errors: duplicate (also for a round that was never reserved).
+  // Durable when it returns, before the first byte of the masked update leaves: counts the attempt, and the round
+  // becomes a lost one, until finish() knows better. Once a round. Errors: duplicate (also for a round that was never reserved).
   [[nodiscard]] virtual Status charge(RoundId round) = 0;
   // Durable when it returns, before a vote for this set of survivors (secagg's h3) leaves; the same one may be voted
   // for again. Errors: already_signed; not_found (never reserved).

@@ -98,23 +98,6 @@ Result<SubjectKind> read_kind(X509* certificate, const CertificateInfo& info) {
   return bad("expected a coordinator (hosts, server authentication) or a device (its URN, client authentication)");
 }
 
-Result<CertificateInfo> read_info(X509* certificate) {
-  if (X509_get_version(certificate) != kX509Version3) return bad("expected X.509 version 3");
-  if (X509_get_signature_nid(certificate) != NID_ED25519) return bad("expected an Ed25519 signature");
-  CertificateInfo info;
-  CHORUS_TRY(info.key, read_key(certificate));
-  CHORUS_TRY(info.serial, x509::serial(X509_get0_serialNumber(certificate)));
-  CHORUS_TRY(info.validity.not_before, x509::wall_time(X509_get0_notBefore(certificate)));
-  CHORUS_TRY(info.validity.not_after, x509::wall_time(X509_get0_notAfter(certificate)));
-  int critical = -1;  // -1: absent; -2: twice
-  const Names names(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, nullptr)));
-  if (names == nullptr && critical != -1) return bad("alternative names that do not parse");
-  if (names != nullptr) CHORUS_TRY_DO(read_alternative_names(names.get(), info));
-  CHORUS_TRY(info.kind, read_kind(certificate, info));
-  return info;
-}
-
 // ---- building ----
 
 void add_extension(X509* certificate, int nid, void* value, bool critical) {
@@ -249,6 +232,24 @@ Serial random_serial(crypto::RandomSource& random) {
   return serial;
 }
 
+Result<CertificateInfo> describe(X509& parsed) {
+  X509* const certificate = &parsed;
+  if (X509_get_version(certificate) != kX509Version3) return bad("expected X.509 version 3");
+  if (X509_get_signature_nid(certificate) != NID_ED25519) return bad("expected an Ed25519 signature");
+  CertificateInfo info;
+  CHORUS_TRY(info.key, read_key(certificate));
+  CHORUS_TRY(info.serial, x509::serial(X509_get0_serialNumber(certificate)));
+  CHORUS_TRY(info.validity.not_before, x509::wall_time(X509_get0_notBefore(certificate)));
+  CHORUS_TRY(info.validity.not_after, x509::wall_time(X509_get0_notAfter(certificate)));
+  int critical = -1;  // -1: absent; -2: twice
+  const Names names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, nullptr)));
+  if (names == nullptr && critical != -1) return bad("alternative names that do not parse");
+  if (names != nullptr) CHORUS_TRY_DO(read_alternative_names(names.get(), info));
+  CHORUS_TRY(info.kind, read_kind(certificate, info));
+  return info;
+}
+
 Result<Certificate> Certificate::from_pem(std::string_view pem) {
   CHORUS_TRY(const Bytes der, x509::der_from_pem(pem, kPemName, kMostBytes));
   return from_der(der);
@@ -261,7 +262,7 @@ Result<Certificate> Certificate::from_der(ByteView der) {
   const crypto::ErrorMark mark;
   const auto certificate = x509::parse_der<crypto::X509Handle>(der, &d2i_X509);
   if (certificate == nullptr) return bad("expected one X.509 certificate in DER");
-  CHORUS_TRY(CertificateInfo info, read_info(certificate.get()));
+  CHORUS_TRY(CertificateInfo info, describe(*certificate));
   return Certificate(Bytes(der.begin(), der.end()), std::move(info));
 }
 

@@ -21,6 +21,8 @@
 #include "common/identity/device_id.hpp"
 #include "common/identity/host_name.hpp"
 
+struct x509_st;
+
 namespace chorus::identity {
 
 enum class SubjectKind : std::uint8_t { authority, coordinator, device };
@@ -49,6 +51,10 @@ struct CertificateInfo {
 
   friend bool operator==(const CertificateInfo&, const CertificateInfo&) = default;
 };
+
+// What a certificate says that OpenSSL has parsed already, as that of a TLS peer: parsing it again would cost as much
+// as an eighth of the handshake. Errors: bad_certificate, as Certificate::from_der.
+[[nodiscard]] Result<CertificateInfo> describe(x509_st& certificate);
 
 class Certificate {
  public:

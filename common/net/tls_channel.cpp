@@ -154,12 +154,9 @@ Result<PeerIdentity> identify(TlsConnection& c) {
   }
   X509* const shown = SSL_get0_peer_certificate(c.ssl.get());
   CHORUS_ENSURE(shown != nullptr, "an established connection has a peer certificate");
-  Bytes der(static_cast<std::size_t>(std::max(0, i2d_X509(shown, nullptr))));
-  unsigned char* end = der.data();
-  i2d_X509(shown, &end);
-  const auto certificate = identity::Certificate::from_der(der);
-  if (!certificate) return fail(at_peer(c, certificate.error()));
-  const identity::CertificateInfo& info = certificate->info();
+  const auto described = identity::describe(*shown);
+  if (!described) return fail(at_peer(c, described.error()));
+  const identity::CertificateInfo& info = *described;
   const auto expected =
       SSL_is_server(c.ssl.get()) == 1 ? identity::SubjectKind::device : identity::SubjectKind::coordinator;
   if (info.kind != expected) {

@@ -13,6 +13,7 @@
 #include "coordinator/federation/federation.hpp"
 #include "coordinator/io/clock.hpp"
 #include "coordinator/io/daemon.hpp"
+#include "coordinator/io/open_files.hpp"
 
 namespace chorus::coordinator {
 
@@ -67,6 +68,15 @@ void warn_of_expiry(const net::TlsContext& tls) {
   }
 }
 
+// Otherwise the kernel turns devices away before we can tell them why.
+void provide_open_files(const Limits& limits) {
+  constexpr std::uint64_t kBesides = 64;  // listeners, the store, logs
+  if (const std::uint64_t files = raise_open_files(); files < limits.connections + kBesides) {
+    log::warning("fewer files may be open than limits.connections asks for; raise the hard limit (ulimit -Hn)",
+                 {{"open_files", files}, {"connections", limits.connections}});
+  }
+}
+
 }  // namespace
 
 Result<Configured> configure(const std::filesystem::path& config, const std::filesystem::path& job) {
@@ -114,6 +124,7 @@ std::string summary(const Configured& configured) {
 Status serve(Configured configured, const std::filesystem::path& config) {
   log::configure(configured.settings.log_level, configured.settings.log_format);
   warn_of_expiry(configured.tls);
+  provide_open_files(configured.settings.limits);
   // Said at every start, because it is what an operator must not take for granted: the secure sum hides who said what
   // in one round, and the difference of two sums is one device's update.
   log::warning("updates carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");

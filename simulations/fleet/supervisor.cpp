@@ -59,6 +59,12 @@ Result<pid_t> Supervisor::start(ProcessOptions options, Watch watch, std::string
   return pid;
 }
 
+Status Supervisor::write(pid_t pid, std::string_view text) {
+  const auto found = children_.find(pid);
+  if (found == children_.end()) return fail(ErrorCode::not_found, "the process has ended");
+  return found->second->process.write(text);
+}
+
 void Supervisor::close_input(pid_t pid) {
   if (auto found = children_.find(pid); found != children_.end()) found->second->process.input().reset();
 }

@@ -32,6 +32,9 @@ class Supervisor {
   // The child's process id. Errors: those of ChildProcess::start, and of writing `input` (its pipe then stays open
   // until close_input).
   [[nodiscard]] Result<pid_t> start(ProcessOptions options, Watch watch, std::string_view input = {});
+  // To a child that was started with Stream::pipe as its input; blocks while the pipe is full. Errors: closed, io;
+  // not_found (it ended or is not ours).
+  [[nodiscard]] Status write(pid_t pid, std::string_view text);
   void close_input(pid_t pid);
   // No effect on a process that ended or is not ours.
   void signal(pid_t pid, int number);

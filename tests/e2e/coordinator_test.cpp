@@ -165,8 +165,8 @@ TEST(Coordinator, AHangupInMidRoundTakesRevocationsAndItemsAndTheRoundGoesOn) {
 }
 
 TEST(Coordinator, APortInUseIsOneSentence) {
-  Town town({.devices = 2});
-  Town other({.devices = 2});
+  Town town({.devices = 2, .wanted = kLeastCohort});
+  Town other({.devices = 2, .wanted = kLeastCohort});
   town.start_coordinator();
   other.setup.port = town.coordinator.port;
   ASSERT_TRUE(sim::write_coordinator_config(other.setup).has_value());
@@ -177,7 +177,7 @@ TEST(Coordinator, APortInUseIsOneSentence) {
 }
 
 TEST(Coordinator, AnUnwritableStateFolderIsOneSentence) {
-  Town town({.devices = 2});
+  Town town({.devices = 2, .wanted = kLeastCohort});
   const SmallDisk disk(town.setup.folder / "state", "size=1m", MS_RDONLY);
   if (!disk.mounted()) GTEST_SKIP() << kNoMount;
   const Ran ran = serve(town);
@@ -187,7 +187,7 @@ TEST(Coordinator, AnUnwritableStateFolderIsOneSentence) {
 }
 
 TEST(Coordinator, AFullDiskAtTheStartIsOneSentence) {
-  Town town({.devices = 2});
+  Town town({.devices = 2, .wanted = kLeastCohort});
   const SmallDisk disk(town.setup.folder / "state");
   if (!disk.mounted()) GTEST_SKIP() << kNoMount;
   disk.fill();

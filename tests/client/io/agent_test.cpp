@@ -277,11 +277,13 @@ TEST_F(AgentTest, ComeBackAfterARestartAndFinishTheJob) {
 }
 
 TEST_F(AgentTest, ThatDeclinesARoundLeavesItToTheOthers) {
-  coordinator_.start(options());
+  auto five = options();
+  five.federation.devices = 5;
+  coordinator_.start(five);
   auto strict = to_coordinator(StopCondition::finished());
   strict.floors = plan::kProductionFloors;  // a cohort of four is nothing to hide in
   Device& device = add(strict, coordinator_.enrol());
-  for (int i = 0; i < 3; ++i) add(to_coordinator(StopCondition::finished()), coordinator_.enrol());
+  for (int i = 0; i < 4; ++i) add(to_coordinator(StopCondition::finished()), coordinator_.enrol());
   ASSERT_TRUE(run_to_the_end());
   EXPECT_EQ(device.result->value().rounds, 0U);
   ASSERT_FALSE(device.seen<event::Declined>().empty());

@@ -131,6 +131,8 @@ TEST(Attack, Row07AModelIsAnsweredThreeTimesAtMost) {
     Device device(*store);
     EXPECT_EQ(code_of(device.consider(device.fields(round))), std::nullopt);
     EXPECT_EQ(code_of(device.reserve(device.fields(round))), std::nullopt);
+    EXPECT_EQ(code_of(store->charge(RoundId(round))),
+              std::nullopt);  // the update leaves; what becomes of it is the same
   }
   const auto store = file.open();
   Device device(*store);

@@ -115,7 +115,7 @@ Recombination::Recombination(std::vector<std::uint32_t> positions) : positions_(
   }
 }
 
-Result<crypto::SecretBytes<32>> Recombination::combine(std::span<const Share* const> shares) const {
+std::uint64_t Recombination::interpolate(std::span<const Share* const> shares, crypto::SecretBytes<32>& secret) const {
   CHORUS_ENSURE(shares.size() == positions_.size(), "one share a position");
   Limbs sum{};
   std::uint64_t out_of_field = 0;
@@ -131,13 +131,14 @@ Result<crypto::SecretBytes<32>> Recombination::combine(std::span<const Share* co
   }
   std::uint64_t too_wide = (sum[kLimbs - 1] >> kTopLimbBits);
   for (std::size_t k = 0; k + 1 < kLimbs; ++k) too_wide |= sum[k] >> kLimbBits;
-  if ((out_of_field >> 63) != 0 || too_wide != 0) {
-    wipe(sum);
-    return fail(ErrorCode::bad_dealer, "the shares are not a split of 32 bytes");
-  }
-  crypto::SecretBytes<32> secret;
   join(sum, secret.expose());
   wipe(sum);
+  return (out_of_field >> 63) | too_wide;
+}
+
+Result<crypto::SecretBytes<32>> Recombination::combine(std::span<const Share* const> shares) const {
+  crypto::SecretBytes<32> secret;
+  if (interpolate(shares, secret) != 0) return fail(ErrorCode::bad_dealer, "the shares are not a split of 32 bytes");
   return secret;
 }
 

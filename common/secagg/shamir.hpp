@@ -64,6 +64,9 @@ class Recombination {
   // shares[k] belongs to positions()[k]. Errors: bad_dealer, if a share is not five field elements or the limbs found
   // are beyond their width: then these shares were never a split of 32 bytes.
   [[nodiscard]] Result<crypto::SecretBytes<32>> combine(std::span<const Share* const> shares) const;
+  // The same without a branch on what the shares say: 0, and the secret; or a number that is not, and bytes that mean
+  // nothing.
+  [[nodiscard]] std::uint64_t interpolate(std::span<const Share* const> shares, crypto::SecretBytes<32>& secret) const;
 
  private:
   std::vector<std::uint32_t> positions_;

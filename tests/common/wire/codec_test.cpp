@@ -134,10 +134,45 @@ TEST(Codec, AHostileLengthAllocatesNothing) {
   }
 }
 
+// Where the payload's own limit would allow it, the field's does not.
+TEST(Codec, ARevocationListBeyondItsLimitIsRefusedBeforeItIsCopied) {
+  const Bytes list = counting_bytes(protocol::kMaxRevocations + 1);
+  ByteWriter writer;
+  writer.u8(1);
+  writer.bytes(Bytes(10, 1));
+  writer.raw(ByteArray<64>{});
+  writer.bytes(list);
+  ASSERT_LT(writer.view().size(), protocol::max_payload(MessageType::manifest));
+  const AllocationProbe probe;
+  const auto decoded = decode(MessageType::manifest, writer.view());
+  EXPECT_LE(probe.largest(), kSlack);
+  ASSERT_FALSE(decoded.has_value());
+  EXPECT_EQ(decoded.error().code(), ErrorCode::malformed);
+}
+
+TEST(Codec, AStepThatClaimsMoreThanItsLargestBodyAllocatesNothing) {
+  for (const Message& message : largest_messages()) {
+    const MessageType type = type_of(message);
+    if (type < MessageType::advertise || type > MessageType::certificate) continue;
+    Bytes payload = payload_copy(message);
+    constexpr std::size_t kLengthAt = 1 + 32;
+    const auto length = static_cast<std::uint32_t>(payload.size() - kLengthAt - 4 + 1);
+    for (std::size_t i = 0; i < 4; ++i) payload[kLengthAt + i] = static_cast<std::uint8_t>(length >> (8 * i));
+    const AllocationProbe probe;
+    const auto decoded = decode(type, payload);
+    EXPECT_LE(probe.largest(), kSlack) << to_string(type);
+    ASSERT_FALSE(decoded.has_value()) << to_string(type);
+    EXPECT_EQ(decoded.error().code(), ErrorCode::malformed);
+  }
+}
+
 TEST(Codec, FlagsAndKindsHaveOneForm) {
   Bytes ready = payload_copy(protocol::Ready{.model_version = ModelVersion(1), .has_model = true});
   ready.back() = 2;
   expect_malformed(MessageType::ready, ready, "has_model 2");
+  Bytes resumed = payload_copy(protocol::Resumed{.session = {}, .in_round = true});
+  resumed[1 + 32] = 2;
+  expect_malformed(MessageType::resumed, resumed, "in_round 2");
   for (const std::uint8_t kind : Bytes{0, 3, 255}) {
     Bytes fetch = payload_copy(protocol::Fetch{});
     fetch[1] = kind;

@@ -54,7 +54,7 @@ TEST(FrameHeads, AreParsed) {
 
 TEST(FrameHeads, UnknownTypesAndLengthZeroAreMalformed) {
   EXPECT_EQ(parse_head(head(0, 1)).error().code(), ErrorCode::malformed);
-  for (const int type : {0, 14, 15, 255}) {
+  for (const int type : {0, protocol::kMessageTypes + 1, 100, 255}) {
     EXPECT_EQ(parse_head(head(1, static_cast<std::uint8_t>(type))).error().code(), ErrorCode::malformed) << type;
   }
 }

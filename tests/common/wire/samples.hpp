@@ -39,12 +39,28 @@ inline std::vector<protocol::Message> sample_messages() {
       Welcome{.job = sample_signed(80), .catalogue = sample_signed(90), .model = {}, .finished = false},
       Blob{.kind = BlobKind::model, .version = 4, .offset = 700, .total = 1000, .data = counting_bytes(300)},
       Waiting{.devices_ready = 3, .devices_needed = 76},
-      Manifest{.plan = sample_signed(200)},
+      Manifest{.plan = sample_signed(200), .revocations = counting_bytes(150)},
       protocol::Result{.result = sample_signed(100)},
       Published{.model = sample_signed(120)},
       Finished{},
       Refusal{.code = ErrorCode::revoked, .sentence = "the certificate was revoked — enrol again", .retry_after = 90s},
+      Advertise{.session = sample_session(), .body = counting_bytes(296)},
+      Shares{.session = sample_session(), .body = counting_bytes(310)},
+      Masked{.session = sample_session(), .body = counting_bytes(97)},
+      Vote{.session = sample_session(), .body = counting_bytes(64)},
+      Openings{.session = sample_session(), .body = counting_bytes(220)},
+      Roster{.session = sample_session(), .body = counting_bytes(300)},
+      Delivery{.session = sample_session(), .body = counting_bytes(330)},
+      Survivors{.session = sample_session(), .body = counting_bytes(10)},
+      Certificate{.session = sample_session(), .body = counting_bytes(140)},
+      Resume{.session = sample_session()},
+      Resumed{.session = sample_session(), .in_round = true, .received = 0x0102030405060708},
   };
+}
+
+template <protocol::Step kStep>
+protocol::SumStep<kStep> largest_step() {
+  return {.session = sample_session(), .body = counting_bytes(protocol::max_body(kStep))};
 }
 
 // The longest of each type, in the order of MessageType.
@@ -68,11 +84,22 @@ inline std::vector<protocol::Message> largest_messages() {
            .total = kMaxBlob,
            .data = counting_bytes(kChunkSize)},
       Waiting{.devices_ready = UINT32_MAX, .devices_needed = UINT32_MAX},
-      Manifest{.plan = document},
+      Manifest{.plan = document, .revocations = counting_bytes(kMaxRevocations)},
       protocol::Result{.result = document},
       Published{.model = document},
       Finished{},
       Refusal{.code = ErrorCode::parameter_above_ceiling, .sentence = sentence, .retry_after = kMaxRetryAfter},
+      largest_step<Step::advertise>(),
+      largest_step<Step::shares>(),
+      largest_step<Step::masked>(),
+      largest_step<Step::vote>(),
+      largest_step<Step::openings>(),
+      largest_step<Step::roster>(),
+      largest_step<Step::delivery>(),
+      largest_step<Step::survivors>(),
+      largest_step<Step::certificate>(),
+      Resume{.session = sample_session()},
+      Resumed{.session = sample_session(), .in_round = true, .received = UINT64_MAX},
   };
 }
 

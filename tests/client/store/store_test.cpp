@@ -105,7 +105,9 @@ TEST_F(StoreTest, EverythingSurvivesClosingAndOpening) {
   EXPECT_EQ((*store->model())->items, 17U);
   EXPECT_EQ((*store->model())->tensors, tensors);
   EXPECT_EQ(*store->highest_round(), RoundId(5));
-  EXPECT_THAT(*store->history(10), ElementsAre(round(5)));
+  Participation reserved = round(5);
+  reserved.ending = Ending::withheld;
+  EXPECT_THAT(*store->history(10), ElementsAre(reserved));
   EXPECT_EQ((*store->last_contact())->devices_needed, 10U);
 }
 
@@ -119,33 +121,6 @@ TEST_F(StoreTest, ANewStoreHoldsNothing) {
   EXPECT_FALSE(*store->last_contact());
   EXPECT_EQ(*store->highest_round(), RoundId(0));
   EXPECT_TRUE(store->history(10)->empty());
-}
-
-TEST_F(StoreTest, ARoundIsReservedOnceAndCountsAsLostUntilItsResultComes) {
-  const std::unique_ptr<Store> store = open();
-  ASSERT_TRUE(store->reserve(round(5)));
-  EXPECT_EQ(store->reserve(round(5)).error().code(), ErrorCode::stale_round);
-  EXPECT_EQ(store->reserve(round(4)).error().code(), ErrorCode::stale_round);
-  EXPECT_EQ((*store->history(1))[0].ending, Ending::lost);
-  Participation ended = round(5);
-  ended.ending = Ending::aborted;
-  ended.reason = "below_threshold: 3 of 5";
-  ASSERT_TRUE(store->finish(ended));
-  EXPECT_THAT(*store->history(1), ElementsAre(ended));
-  EXPECT_EQ(store->finish(round(6)).error().code(), ErrorCode::not_found);
-  EXPECT_EQ(store->history(10)->size(), 1U);
-}
-
-TEST_F(StoreTest, AttemptsAreCountedForEachModelAndPurpose) {
-  const std::unique_ptr<Store> store = open();
-  ASSERT_TRUE(store->reserve(round(1, 1)));
-  ASSERT_TRUE(store->reserve(round(2, 1)));
-  ASSERT_TRUE(store->reserve(round(3, 2)));
-  EXPECT_EQ(*store->attempts(round(1, 1).model_id, plan::Purpose::train), 2U);
-  EXPECT_EQ(*store->attempts(round(1, 2).model_id, plan::Purpose::train), 1U);
-  EXPECT_EQ(*store->attempts(round(1, 1).model_id, plan::Purpose::survey), 0U);
-  EXPECT_EQ(store->reserve(round(3, 1)).error().code(), ErrorCode::stale_round);
-  EXPECT_EQ(*store->attempts(round(1, 1).model_id, plan::Purpose::train), 2U) << "a refused round was counted";
 }
 
 TEST_F(StoreTest, ASecondCoordinatorIsNotPinnedOverTheFirst) {
@@ -165,6 +140,7 @@ TEST_F(StoreTest, LeavingKeepsTheRatingsAlone) {
   ASSERT_TRUE(store->join({}, document(1)));
   ASSERT_TRUE(store->put_model({document(3), 17, Bytes(10)}));
   ASSERT_TRUE(store->reserve(round(5)));
+  ASSERT_TRUE(store->charge(RoundId(5)));
   ASSERT_TRUE(store->leave());
   EXPECT_EQ(store->ratings()->size(), 1U);
   EXPECT_FALSE(*store->coordinator_key());
@@ -304,6 +280,8 @@ TEST_F(StoreTest, AStoreInMemoryBehavesTheSame) {
   ASSERT_TRUE((*store)->begin_session());
   ASSERT_TRUE((*store)->put_ratings(std::vector<StoredRating>{{"a", 1, 1, false}}));
   ASSERT_TRUE((*store)->reserve(round(5)));
+  ASSERT_TRUE((*store)->charge(RoundId(5)));
+  EXPECT_EQ((*store)->charge(RoundId(5)).error().code(), ErrorCode::duplicate);
   EXPECT_EQ((*store)->ratings()->size(), 1U);
 }
 

@@ -51,7 +51,6 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   Credentials credentials;
   Store& store;
   crypto::RandomSource& random;
-  secagg::VerifiedStatements verified;
   std::unique_ptr<OpenRound> round;
   Observer observer;
   Backoff backoff;
@@ -106,7 +105,7 @@ asio::awaitable<End> Agent::State::attempt(std::shared_ptr<State> self, Endpoint
   ParticipantSetup setup{.store = self->store,
                          .round = self->round,
                          .membership = *self->credentials.membership,
-                         .verified = self->verified,
+                         .verified = *self->options.verified,
                          .random = self->random,
                          .policy = Policy(self->options.floors, self->options.consent),
                          .coordinator = peer->key,
@@ -152,6 +151,7 @@ asio::awaitable<Result<AgentSummary>> Agent::State::run(std::shared_ptr<State> s
 Agent::Agent(asio::any_io_executor executor, AgentOptions options, Credentials credentials, Store& store,
              crypto::RandomSource& random, Observer observer) {
   CHORUS_ENSURE(!options.coordinators.empty(), "an agent needs a coordinator");
+  if (options.verified == nullptr) options.verified = std::make_shared<secagg::VerifiedStatements>();
   state_ =
       std::make_shared<State>(executor, std::move(options), std::move(credentials), store, random, std::move(observer));
 }

@@ -47,6 +47,9 @@ struct AgentOptions {
   StopCondition stop;
   plan::Floors floors = plan::kProductionFloors;
   Consent consent;
+  // The statements of the authority that have been verified, so that a member met again costs less; several agents on
+  // one thread may share them. Null: the agent's own.
+  std::shared_ptr<secagg::VerifiedStatements> verified;
   // Full jitter: uniform in [0, min(cap, base · 2^attempts)]; reset by a completed round. Raise the cap for large
   // populations, lower both where a simulation must not wait.
   std::chrono::milliseconds backoff_base{500};

@@ -34,7 +34,7 @@ struct BasicSumMember<Checks>::Machine {
   };
   struct Shared {
     crypto::ZeroizingBytes update;
-    crypto::ExchangeSecret share;
+    std::vector<crypto::SecretBytes<32>> agreed;  // [n], with each member's share key: deals and opens
     crypto::ExchangeSecret mask;
     crypto::SecretBytes<32> beta;
     secagg::Roster roster;
@@ -122,6 +122,7 @@ struct BasicSumMember<Checks>::Machine {
     std::vector<Digest> leaves(n);
     secagg::Opening own_beta;
     secagg::Opening own_kappa;
+    std::vector<crypto::SecretBytes<32>> agreed(n);
     const crypto::Exchange exchange(from.share.secret());
     for (std::uint32_t holder = 0; holder < n; ++holder) {
       secagg::Opening beta_opening{std::move(beta_shares[holder]), random->secret<32>()};
@@ -135,8 +136,8 @@ struct BasicSumMember<Checks>::Machine {
         own_kappa = std::move(kappa_opening);
         continue;
       }
-      CHORUS_TRY(const crypto::SecretBytes<32> agreed, exchange.agree(roster.leaf(holder).share_key));
-      const crypto::SecretBytes<32> key = secagg::share_key(agreed, roster.h1(), own, holder);
+      CHORUS_TRY(agreed[holder], exchange.agree(roster.leaf(holder).share_key));
+      const crypto::SecretBytes<32> key = secagg::share_key(agreed[holder], roster.h1(), own, holder);
       std::vector<secagg::Opening> both;
       both.push_back(std::move(beta_opening));
       both.push_back(std::move(kappa_opening));
@@ -147,9 +148,9 @@ struct BasicSumMember<Checks>::Machine {
     const Digest root = crypto::MerkleTree(std::move(leaves)).root();
     message.signature =
         identity.key->sign(secagg::kSharesLabel, secagg::dealer_statement(roster.h1(), root, message.seed_commitment));
-    Shared next{std::move(from.update), std::move(from.share), std::move(from.mask),
-                std::move(beta),        std::move(roster),     own,
-                std::move(own_beta),    std::move(own_kappa),  {}};
+    Shared next{std::move(from.update), std::move(agreed),    std::move(from.mask),
+                std::move(beta),        std::move(roster),    own,
+                std::move(own_beta),    std::move(own_kappa), {}};
     return std::pair(std::move(next), secagg::encode(message, own));
   }
 
@@ -172,7 +173,6 @@ struct BasicSumMember<Checks>::Machine {
     next.held.insert(own);
     next.betas[own] = std::move(from.own_beta);
     next.kappas[own] = std::move(from.own_kappa);
-    const crypto::Exchange share_exchange(from.share.secret());
     std::size_t parcel = 0;
     for (const std::uint32_t dealer : message.dealers.positions()) {
       if (dealer == own) continue;
@@ -185,7 +185,7 @@ struct BasicSumMember<Checks>::Machine {
           return fail(ErrorCode::bad_signature, "a dealer's commitments are not those that it signed");
         }
       }
-      open_shares(next, dealer, dealt, share_exchange, leaf);
+      open_shares(next, dealer, dealt, from.agreed[dealer]);
     }
     if (Checks::share_authenticity && next.held.size() < p.threshold) {
       return fail(ErrorCode::share_not_authentic, "fewer shares than the threshold open");
@@ -207,11 +207,9 @@ struct BasicSumMember<Checks>::Machine {
 
   // A share counts as open when it decrypts and both openings match their commitments; which did is told in `held`.
   static void open_shares(Uploaded& next, std::uint32_t dealer, const secagg::Dealt& dealt,
-                          const crypto::Exchange& exchange, const secagg::Leaf& leaf) {
+                          const crypto::SecretBytes<32>& agreed) {
     const Digest& h1 = next.roster.h1();
-    const auto agreed = exchange.agree(leaf.share_key);
-    if (!agreed.has_value()) return;
-    const crypto::SecretBytes<32> key = secagg::share_key(*agreed, h1, dealer, next.position);
+    const crypto::SecretBytes<32> key = secagg::share_key(agreed, h1, dealer, next.position);
     const auto opened = crypto::open_once(key, associated(h1, dealer, next.position), dealt.sealed);
     if (!opened.has_value()) return;
     ByteReader in(*opened);

@@ -84,7 +84,8 @@ SecureSum::Actions SecureSum::form_roster(Advertising& from, Moment now) {
   member_ = std::move(members);
   for (std::uint32_t p = 0; p < member_.size(); ++p) position_[member_[p]] = p;
   const std::uint32_t n = roster_->size();
-  state_ = Sharing{std::vector<std::optional<secagg::Shares>>(n), std::vector<Digest>(n)};
+  state_ = Sharing{std::vector<std::optional<secagg::Shares>>(n), std::vector<std::optional<crypto::MerkleTree>>(n),
+                   std::vector<Digest>(n)};
   deadline_ = now + terms_.phases[1];
   std::vector<std::uint32_t> all(n);
   for (std::uint32_t p = 0; p < n; ++p) all[p] = p;
@@ -107,10 +108,11 @@ Result<SecureSum::Actions> SecureSum::on_shares(std::uint32_t member, ByteView b
   CHORUS_TRY(secagg::Shares shares, secagg::decode_shares(bytes, roster_->size(), *position));
   std::vector<Digest> leaves;
   for (const secagg::ShareCommitments& commitments : shares.commitments) leaves.push_back(commitments.leaf());
-  const Digest root = crypto::MerkleTree(std::move(leaves)).root();
+  crypto::MerkleTree tree(std::move(leaves));
   CHORUS_TRY_DO(crypto::verify(roster_->leaf(*position).statement.key, secagg::kSharesLabel,
-                               secagg::dealer_statement(roster_->h1(), root, shares.seed_commitment),
+                               secagg::dealer_statement(roster_->h1(), tree.root(), shares.seed_commitment),
                                shares.signature));
+  state->trees[*position].emplace(std::move(tree));
   state->shares[*position] = std::move(shares);
   state->taken[*position] = digest;
   return advance_if_complete(now);
@@ -131,13 +133,7 @@ SecureSum::Actions SecureSum::fix_dealers(Sharing& from, Moment now) {
   next.dealers = dealers;
   next.vectors.resize(n);
   next.ends.resize(n);
-  next.trees.resize(n);
-  for (const std::uint32_t p : dealers.positions()) {
-    std::vector<Digest> leaves;
-    for (const secagg::ShareCommitments& commitments : from.shares[p]->commitments)
-      leaves.push_back(commitments.leaf());
-    next.trees[p].emplace(std::move(leaves));
-  }
+  next.trees = std::move(from.trees);
   next.shares = std::move(from.shares);
   state_ = std::move(next);
   deadline_ = now + terms_.phases[2];

@@ -128,8 +128,9 @@ class SecureSum {
     std::vector<std::optional<secagg::Leaf>> leaves;  // [invited]
   };
   struct Sharing {
-    std::vector<std::optional<secagg::Shares>> shares;  // [n]
-    std::vector<Digest> taken;                          // [n]
+    std::vector<std::optional<secagg::Shares>> shares;     // [n]
+    std::vector<std::optional<crypto::MerkleTree>> trees;  // [n]
+    std::vector<Digest> taken;                             // [n]
   };
   struct Masking {
     std::vector<std::optional<secagg::Shares>> shares;

@@ -64,27 +64,32 @@ Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
   // A survivor's self mask, and a lost member's pairwise masks as they stand in the survivors' updates: i added the
   // mask with j if i < j, so it is subtracted for i < j and added for i > j.
   const std::vector<std::uint32_t> survivors = survivors_.positions();
-  std::vector<std::pair<std::uint32_t, std::uint32_t>> pairs;  // lost, survivor
   std::vector<std::uint32_t> lost;
   for (std::uint32_t p = 0; p < n; ++p) {
     if (!survivors_.contains(p) && seed_commitments_[p] != Digest{}) lost.push_back(p);
   }
-  for (const std::uint32_t j : lost) {
-    for (const std::uint32_t i : survivors) pairs.emplace_back(j, i);
-  }
-  std::vector<Seed> seeds(survivors.size() + pairs.size());
+  std::vector<Seed> seeds(survivors.size() * (1 + lost.size()));
   for (std::size_t s = 0; s < survivors.size(); ++s) {
     seeds[s] = {secagg::self_mask_seed(found[survivors[s]], h2_, survivors[s]), true};
   }
+  // A block of a lost member's pairs at a time: its key is set up once for all of them.
+  constexpr std::size_t kBlock = 16;
+  const std::size_t blocks = (survivors.size() + kBlock - 1) / kBlock;
   std::atomic<bool> low_order{false};
-  spread(pairs.size(), threads, [&](std::size_t k) {
-    const auto [j, i] = pairs[k];
-    const auto agreed = crypto::Exchange(found[j]).agree(roster_->leaf(i).mask_key);
-    if (!agreed.has_value()) {
-      low_order = true;
-      return;
+  spread(lost.size() * blocks, threads, [&](std::size_t k) {
+    const std::size_t l = k / blocks;
+    const std::uint32_t j = lost[l];
+    const crypto::Exchange exchange(found[j]);
+    const std::size_t first = k % blocks * kBlock;
+    for (std::size_t s = first; s < std::min(first + kBlock, survivors.size()); ++s) {
+      const std::uint32_t i = survivors[s];
+      const auto agreed = exchange.agree(roster_->leaf(i).mask_key);
+      if (!agreed.has_value()) {
+        low_order = true;
+        return;
+      }
+      seeds[survivors.size() * (1 + l) + s] = {secagg::pair_mask_seed(*agreed, h2_, i, j), i < j};
     }
-    seeds[survivors.size() + k] = {secagg::pair_mask_seed(*agreed, h2_, i, j), i < j};
   });
   // A survivor with such a key could not have been masked with by anybody: its own agreement would have failed too.
   if (low_order) return fail(ErrorCode::bad_key, "a mask key of low order");

@@ -49,7 +49,8 @@ class Device {
   [[nodiscard]] static Result<std::unique_ptr<Device>> create(SliceDevice slice, const WorkerOptions& options);
 
   // `ended` is called once, when the device is through, from the context. REQUIRES: once.
-  void start(asio::io_context& context, const WorkerOptions& options, std::function<void()> ended);
+  void start(asio::io_context& context, const WorkerOptions& options,
+             std::shared_ptr<secagg::VerifiedStatements> verified, std::function<void()> ended);
   void stop() {
     if (agent_) agent_->stop();
   }
@@ -57,7 +58,8 @@ class Device {
  private:
   Device() = default;
   void observe(const client::Event& event);
-  [[nodiscard]] Status prepare(asio::io_context& context, const WorkerOptions& options);
+  [[nodiscard]] Status prepare(asio::io_context& context, const WorkerOptions& options,
+                               std::shared_ptr<secagg::VerifiedStatements> verified);
   static asio::awaitable<void> live(Device* self);
   void end(const Result<client::AgentSummary>& summary);
   [[nodiscard]] WorkerEvent event(WorkerEvent::Kind kind) const;
@@ -158,13 +160,15 @@ asio::awaitable<void> Device::live(Device* self) {
   self->end(summary);
 }
 
-Status Device::prepare(asio::io_context& context, const WorkerOptions& options) {
+Status Device::prepare(asio::io_context& context, const WorkerOptions& options,
+                       std::shared_ptr<secagg::VerifiedStatements> verified) {
   CHORUS_TRY(auto credentials, client::read_credentials(credentials_, wall_now()));
   client::AgentOptions agent;
   agent.coordinators = {{.host = options.host, .port = options.port}};
   agent.job = options.job;
   agent.stop =
       options.rounds != 0 ? client::StopCondition::after_rounds(options.rounds) : client::StopCondition::finished();
+  agent.verified = std::move(verified);
   // A fleet consents to what a demonstration needs.
   agent.consent = {.without_noise = true, .least_identity_age = std::chrono::seconds(0)};
   // A coordinator on the same machine: it is back soon, and nobody else suffers from the retries.
@@ -178,9 +182,10 @@ Status Device::prepare(asio::io_context& context, const WorkerOptions& options) 
   return {};
 }
 
-void Device::start(asio::io_context& context, const WorkerOptions& options, std::function<void()> ended) {
+void Device::start(asio::io_context& context, const WorkerOptions& options,
+                   std::shared_ptr<secagg::VerifiedStatements> verified, std::function<void()> ended) {
   ended_ = std::move(ended);
-  if (auto prepared = prepare(context, options); !prepared) {
+  if (auto prepared = prepare(context, options, std::move(verified)); !prepared) {
     asio::post(context, [this, error = prepared.error()] { end(fail(error)); });
     return;
   }
@@ -208,7 +213,7 @@ class Slice {
     });
     running_ = devices_.size();
     for (const auto& device : devices_) {
-      device->start(context_, options, [this] {
+      device->start(context_, options, verified_, [this] {
         if (--running_ == 0) release();
       });
     }
@@ -228,6 +233,8 @@ class Slice {
   asio::io_context& context_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::size_t running_ = 0;
+  // What one device has verified of the authority's statements holds for its neighbours in the process too.
+  std::shared_ptr<secagg::VerifiedStatements> verified_ = std::make_shared<secagg::VerifiedStatements>();
   asio::signal_set signals_;
   asio::posix::stream_descriptor parent_;
 };

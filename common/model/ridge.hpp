@@ -12,8 +12,8 @@
 
 namespace chorus::model {
 
-// Replaces the lower triangle of the symmetric matrix `a` ([d × d] in rows of `stride`) by its Cholesky factor, the
-// diagonal by its inverse. False, if a pivot is not a positive number: `a` is then not positive definite.
+// Replaces the upper triangle of the symmetric matrix `a` ([d × d] in rows of `stride`) by its Cholesky factor U
+// (a = UᵀU), the diagonal by its inverse; the lower triangle is not read. False, if a pivot is not a positive number: `a` is then not positive definite.
 [[nodiscard]] bool cholesky(double* a, std::size_t d, std::size_t stride) noexcept;
 // Solves a x = b in place. REQUIRES: cholesky(a, ...) gave true.
 void cholesky_solve(const double* a, std::size_t d, std::size_t stride, double* b) noexcept;
@@ -44,7 +44,7 @@ class Ridge {
   std::size_t stride_;                       // the dimension, rounded up to the kernel's tile
   crypto::ZeroizingVector<double> y_;        // [rows × stride]
   crypto::ZeroizingVector<double> targets_;  // [rows]
-  crypto::ZeroizingVector<double> normal_;   // [stride × stride], row-major, the lower triangle
+  crypto::ZeroizingVector<double> normal_;   // [stride × stride], row-major, the upper triangle
 };
 
 }  // namespace chorus::model

@@ -2,6 +2,9 @@
 
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -23,8 +26,33 @@ std::int64_t round_to_even(double x) noexcept {
   return std::bit_cast<std::int64_t>(x + kRound) - std::bit_cast<std::int64_t>(kRound);
 }
 
+// Two numbers: one register of baseline x86-64.
+using Two = double __attribute__((vector_size(16)));
+using TwoIntegers = std::int64_t __attribute__((vector_size(16)));
+
+Two load(const double* from) noexcept {
+  Two two;
+  std::memcpy(&two, from, sizeof two);
+  return two;
+}
+
+Two magnitudes(Two x) noexcept {
+  TwoIntegers bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  bits &= std::numeric_limits<std::int64_t>::max();  // without the sign
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 struct Quantizer {
   explicit Quantizer(const TensorLayout& tensor) : clip(tensor.clip), scale(std::ldexp(1.0, tensor.scale_log2)) {}
+  // REQUIRES: neither is beyond the clip.
+  [[nodiscard]] TwoIntegers operator()(Two x) const noexcept {
+    const Two shifted = x * scale + kRound;
+    TwoIntegers bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    return bits - std::bit_cast<std::int64_t>(kRound);
+  }
   // REQUIRES: x is finite.
   std::int64_t operator()(double x, std::uint64_t& clipped) const noexcept {
     double kept = x < -clip ? -clip : x;
@@ -41,12 +69,6 @@ std::int64_t high_limb(std::int64_t value) noexcept {
   return (value + (std::int64_t{1} << (kLimbBits - 1))) >> kLimbBits;
 }
 
-bool all_finite(std::span<const double> values) noexcept {
-  bool finite = true;
-  for (const double x : values) finite &= x - x == 0;  // infinities and NaNs give NaN
-  return finite;
-}
-
 // Which tensor of one kind (per-item or not) column `column` of a row belongs to.
 const TensorLayout& tensor_of_column(const UpdateLayout& layout, bool per_item, std::size_t column) {
   const TensorLayout* last = nullptr;
@@ -59,7 +81,26 @@ const TensorLayout& tensor_of_column(const UpdateLayout& layout, bool per_item, 
   return *last;
 }
 
-Status check(const UpdateLayout& layout, const Contribution& contribution) {
+// Whether no row of an item has a number beyond its tensor's clip, as is usual; then all of them are finite.
+// REQUIRES: the contribution has the layout's shape.
+bool rows_within_clips(const UpdateLayout& layout, const Contribution& contribution) {
+  std::vector<double> clips;  // of a row's columns
+  for (const TensorLayout& tensor : layout.tensors()) {
+    if (tensor.per_item) clips.insert(clips.end(), tensor.columns, tensor.clip);
+  }
+  const std::size_t width = clips.size();
+  const double* row = contribution.rows.data();
+  TwoIntegers within = {-1, -1};
+  bool last_within = true;  // of the last columns, where their number is odd
+  for (std::size_t i = 0; i < contribution.items.size(); ++i, row += width) {
+    for (std::size_t c = 0; c + 2 <= width; c += 2) within &= magnitudes(load(row + c)) <= load(clips.data() + c);
+    if (width % 2 == 1) last_within &= std::abs(row[width - 1]) <= clips.back();
+  }
+  return (within[0] & within[1]) != 0 && last_within;
+}
+
+// Whether rows_within_clips(). Errors: as encode().
+Result<bool> check(const UpdateLayout& layout, const Contribution& contribution) {
   const std::size_t width = layout.row_width();
   if (contribution.rows.size() != contribution.items.size() * width ||
       contribution.dense.size() != layout.dense_width()) {
@@ -78,7 +119,8 @@ Status check(const UpdateLayout& layout, const Contribution& contribution) {
       return fail(ErrorCode::invalid_argument, "a contribution's items are not strictly increasing");
     }
   }
-  if (!all_finite(contribution.rows)) {
+  const bool within = rows_within_clips(layout, contribution);
+  if (!within) {
     for (std::size_t k = 0; k < contribution.rows.size(); ++k) {
       if (std::isfinite(contribution.rows[k])) continue;
       return fail(ErrorCode::non_finite,
@@ -92,13 +134,15 @@ Status check(const UpdateLayout& layout, const Contribution& contribution) {
     return fail(ErrorCode::non_finite, fmt::format("the contribution to '{}' is not a finite number",
                                                    tensor_of_column(layout, false, k).name));
   }
-  return {};
+  return within;
 }
 
-// Calls sink(coordinate, value) for every coordinate that the contribution may touch.
-// REQUIRES: check() succeeded.
+// Calls sink(coordinate, value) for every coordinate that the contribution may touch, or sink(coordinate, values) for
+// two of them, the coordinate and the next.
+// REQUIRES: check() gave `within`.
 template <typename Sink>
-void quantize(const UpdateLayout& layout, const Contribution& contribution, EncodeCounts& counts, Sink&& sink) {
+void quantize(const UpdateLayout& layout, const Contribution& contribution, bool within, EncodeCounts& counts,
+              Sink&& sink) {
   std::uint64_t clipped = 0;
   const auto number = [&](const Quantizer& quantizer, int limbs, std::size_t coordinate, double x) {
     const std::int64_t value = quantizer(x, clipped);
@@ -123,7 +167,11 @@ void quantize(const UpdateLayout& layout, const Contribution& contribution, Enco
         const double* row = contribution.rows.data() + i * width + row_column;
         const std::size_t first = layout.offset(t) + contribution.items[i] * columns * tensor.limbs;
         if (limbs == 1) {
-          for (std::size_t c = 0; c < columns; ++c) sink(first + c, quantizer(row[c], clipped));
+          std::size_t c = 0;
+          if (within) {
+            for (; c + 2 <= columns; c += 2) sink(first + c, quantizer(load(row + c)));
+          }
+          for (; c < columns; ++c) sink(first + c, quantizer(row[c], clipped));
         } else {
           for (std::size_t c = 0; c < columns; ++c) number(quantizer, limbs, first + 2 * c, row[c]);
         }
@@ -146,27 +194,47 @@ void store(std::uint8_t* out, std::int64_t value) noexcept {
 }
 
 template <int kBytes>
-void encode_into(const UpdateLayout& layout, const Contribution& contribution, EncodeCounts& counts,
+struct Packed {
+  std::uint8_t* out;
+  void operator()(std::size_t k, std::int64_t value) const noexcept { store<kBytes>(out + k * kBytes, value); }
+  void operator()(std::size_t k, TwoIntegers values) const noexcept {
+    (*this)(k, values[0]);
+    (*this)(k + 1, values[1]);
+  }
+};
+
+struct Added {
+  std::int64_t* sum;
+  void operator()(std::size_t k, std::int64_t value) const noexcept { sum[k] += value; }
+  void operator()(std::size_t k, TwoIntegers values) const noexcept {
+    TwoIntegers two;
+    std::memcpy(&two, sum + k, sizeof two);
+    two += values;
+    std::memcpy(sum + k, &two, sizeof two);
+  }
+};
+
+template <int kBytes>
+void encode_into(const UpdateLayout& layout, const Contribution& contribution, bool within, EncodeCounts& counts,
                  std::uint8_t* out) {
-  quantize(layout, contribution, counts,
-           [out](std::size_t k, std::int64_t value) { store<kBytes>(out + k * kBytes, value); });
+  quantize(layout, contribution, within, counts, Packed<kBytes>{out});
 }
 
 }  // namespace
 
 Result<crypto::ZeroizingBytes> encode(const UpdateLayout& layout, const Contribution& contribution,
                                       EncodeCounts& counts) {
-  CHORUS_TRY_DO(check(layout, contribution));
+  CHORUS_TRY(const bool within, check(layout, contribution));
   crypto::ZeroizingBytes packed(layout.packed_size(), 0);
   switch (layout.bits()) {
     case 16:
-      encode_into<2>(layout, contribution, counts, packed.data());
+      encode_into<2>(layout, contribution, within, counts, packed.data());
       break;
     case 24:
-      encode_into<3>(layout, contribution, counts, packed.data());
+      encode_into<3>(layout, contribution, within, counts, packed.data());
       break;
     default:
-      encode_into<4>(layout, contribution, counts, packed.data());
+      encode_into<4>(layout, contribution, within, counts, packed.data());
       break;
   }
   return packed;
@@ -218,9 +286,9 @@ void RoundSum::add(const CohortSum& cohort) {
 }
 
 Status RoundSum::add(const Contribution& contribution, EncodeCounts& counts) {
-  CHORUS_TRY_DO(check(layout_, contribution));
+  CHORUS_TRY(const bool within, check(layout_, contribution));
   // |coordinate| < 2^31: 2^32 contributions fit.
-  quantize(layout_, contribution, counts, [sum = sum_.data()](std::size_t k, std::int64_t value) { sum[k] += value; });
+  quantize(layout_, contribution, within, counts, Added{sum_.data()});
   ++contributors_;
   return {};
 }

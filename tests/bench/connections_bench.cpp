@@ -281,7 +281,7 @@ Status measure(std::size_t clients) {
   json["coordinator_cpu_s_per_handshake"] = welcomed.cpu_seconds / static_cast<double>(welcomed.handshakes);
   json["acceptor_cpu_s_per_handshake"] = accepted.cpu_seconds / static_cast<double>(accepted.handshakes);
   print(json);
-  supervisor->stop({coordinator, servers.acceptor}, std::chrono::seconds(10));
+  supervisor->stop({coordinator, servers.acceptor}, std::chrono::seconds(60));
   return {};
 }
 

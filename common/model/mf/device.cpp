@@ -41,18 +41,18 @@ Ridge Mf::ridge(const Shared& shared, std::span<const Observation> training) con
   return ridge;
 }
 
-double Mf::standardised_score(const Shared& shared, std::span<const double> x, std::uint32_t item) const {
+double Mf::predicted_rating(const Shared& shared, std::span<const double> x, std::uint32_t item) const {
   const std::size_t d = dimension();
   const float* w = shared.factors + std::size_t{item} * d;
   double sum = x[0] + double{w[0]};
   for (std::size_t k = 1; k < d; ++k) sum += x[k] * double{w[k]};
-  return sum;
+  return shared.mean + shared.deviation * sum;
 }
 
-double Mf::squared_error(const Shared& shared, double rating, double prediction) const noexcept {
+double Mf::squared_error(double rating, double prediction) const noexcept {
   const double minimum = double{shape_.contract.minimum};
   const double maximum = double{shape_.contract.maximum};
-  const double kept = std::clamp(shared.mean + shared.deviation * prediction, minimum, maximum);
+  const double kept = std::clamp(prediction, minimum, maximum);
   const double error = (rating - kept) / range();
   return error * error;
 }
@@ -116,11 +116,11 @@ void Mf::train(const Shared& shared, const LocalData& data, ring::Contribution& 
   for (std::size_t r = 0; r < data.training.size(); ++r) {
     out.items[r] = data.training[r].item;
     const double residual = solved.target(r) - solved.predict(x, r);
-    double* row = out.rows.data() + r * width;
+    double* const __restrict row = out.rows.data() + r * width;
     for (std::size_t k = 0; k < d; ++k) row[k] = residual * z[k];
     row[d] = 1;
     const double rating = double{data.training[r].value};
-    training_error += squared_error(shared, rating, (rating - shared.mean) / shared.deviation - residual);
+    training_error += squared_error(rating, rating - shared.deviation * residual);
   }
 
   // Once: n_u z_u z_uᵀ (lower triangle, by rows), n_u, metrics.
@@ -131,8 +131,7 @@ void Mf::train(const Shared& shared, const LocalData& data, ring::Contribution& 
   }
   *dense++ = n;
   for (const Observation& rating : data.held_out) {
-    dense[metric::kHeldOutError] +=
-        squared_error(shared, double{rating.value}, standardised_score(shared, x, rating.item));
+    dense[metric::kHeldOutError] += squared_error(double{rating.value}, predicted_rating(shared, x, rating.item));
   }
   dense[metric::kHeldOut] = static_cast<double>(data.held_out.size());
   dense[metric::kTrainingError] = training_error;
@@ -145,7 +144,7 @@ void Mf::measure(const Shared& shared, const LocalData& data, ring::Contribution
   const auto error = [&](std::span<const Observation> ratings) {
     double sum = 0;
     for (const Observation& rating : ratings) {
-      sum += squared_error(shared, double{rating.value}, standardised_score(shared, x, rating.item));
+      sum += squared_error(double{rating.value}, predicted_rating(shared, x, rating.item));
     }
     return sum;
   };
@@ -176,7 +175,7 @@ void Mf::score_all(const TensorSet& shared, const PrivateState& mine, std::span<
 double Mf::score(const TensorSet& shared, const PrivateState& mine, std::uint32_t item) const {
   CHORUS_ENSURE(item < shape_.items && mine.factor.size() == dimension(), "a score of an item of the catalogue");
   const Shared s = view(shared);
-  return s.mean + s.deviation * standardised_score(s, mine.factor, item);
+  return predicted_rating(s, mine.factor, item);
 }
 
 Explanation Mf::explain(const TensorSet& shared, const LocalData& data, std::uint32_t item) const {

@@ -84,9 +84,10 @@ class Mf final : public Model {
 
   // The factorised ridge of a device: rows y_i, targets r − c_i. REQUIRES: `training` is not empty.
   [[nodiscard]] Ridge ridge(const Shared& shared, std::span<const Observation> training) const;
-  [[nodiscard]] double standardised_score(const Shared& shared, std::span<const double> x, std::uint32_t item) const;
-  // ((r − r̂) / range)² ≤ 1, with the prediction (standardised) kept on the contract's scale.
-  [[nodiscard]] double squared_error(const Shared& shared, double rating, double prediction) const noexcept;
+  // r̂ on the contract's scale, not clipped to it.
+  [[nodiscard]] double predicted_rating(const Shared& shared, std::span<const double> x, std::uint32_t item) const;
+  // ((r − r̂) / range)² ≤ 1, with the prediction kept on the contract's scale.
+  [[nodiscard]] double squared_error(double rating, double prediction) const noexcept;
   void survey(std::span<const Observation> training, ring::Contribution& out) const;
   void train(const Shared& shared, const LocalData& data, ring::Contribution& out) const;
   void measure(const Shared& shared, const LocalData& data, ring::Contribution& out) const;

@@ -118,13 +118,13 @@ Status Mf::apply_training(ServerState& state, std::span<const std::vector<double
     return fail(ErrorCode::wrong_model, fmt::format("the server state has {} numbers of momentum, not {}",
                                                     momentum.size(), std::size_t{shape_.items} * d));
   }
-  // C = Σ n_u z_u z_uᵀ / Σ n_u, [D × D], the lower triangle; zero if nobody had a rating.
+  // C = Σ n_u z_u z_uᵀ / Σ n_u, [D × D], the upper triangle; zero if nobody had a rating.
   const double weight = sums[tensor::kWeight][0];
   std::vector<double> curvature(d * d, 0.0);
   if (weight > 0) {
     const double* packed = sums[tensor::kCurvature].data();
     for (std::size_t row = 0; row < d; ++row) {
-      for (std::size_t column = 0; column <= row; ++column) curvature[row * d + column] = *packed++ / weight;
+      for (std::size_t column = 0; column <= row; ++column) curvature[column * d + row] = *packed++ / weight;
     }
   }
   std::vector<float> factors = state.shared.tensors[0].values;
@@ -138,7 +138,7 @@ Status Mf::apply_training(ServerState& state, std::span<const std::vector<double
     double* m = next.data() + std::size_t{i} * d;
     // M_i = n_i C + Λ;  m_i ← β m_i + M_i⁻¹ (G_i − Λ w_i);  w_i += η m_i
     for (std::size_t row = 0; row < d; ++row) {
-      for (std::size_t column = 0; column <= row; ++column) {
+      for (std::size_t column = row; column < d; ++column) {
         metric[row * d + column] = n * curvature[row * d + column];
       }
       metric[row * d + row] += prior_[row];

@@ -62,7 +62,7 @@ TEST(Ridge, RowsThatDwarfThePriorStillGiveFiniteNumbers) {
 }
 
 TEST(Cholesky, AMatrixThatIsNotPositiveDefiniteIsRefused) {
-  std::vector<double> indefinite = {1, 0, 2, 1};
+  std::vector<double> indefinite = {1, 2, 0, 1};
   EXPECT_FALSE(cholesky(indefinite.data(), 2, 2));
   std::vector<double> zero = {0};
   EXPECT_FALSE(cholesky(zero.data(), 1, 1));

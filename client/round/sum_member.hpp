@@ -51,7 +51,7 @@ struct MaskedUpdate {
 // of its own (tests/).
 struct FullChecks {
   static constexpr bool roster_leaves = true;       // step 2: identities, and the signatures on keys
-  static constexpr bool dealer_signatures = true;   // step 4
+  static constexpr bool dealer_signatures = true;   // step 4: whose lie it is that a share does not open
   static constexpr bool share_authenticity = true;  // step 4: at least t shares open
   static constexpr bool dealer_set_size = true;     // step 4: |U2| ≥ n − D
   static constexpr bool survivor_set_size = true;   // step 6: |U3| ≥ n − D, U3 ⊆ U2

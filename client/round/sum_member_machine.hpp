@@ -177,15 +177,20 @@ struct BasicSumMember<Checks>::Machine {
     for (const std::uint32_t dealer : message.dealers.positions()) {
       if (dealer == own) continue;
       const secagg::Dealt& dealt = message.dealt[parcel++];
-      const secagg::Leaf& leaf = next.roster.leaf(dealer);
+      open_shares(next, dealer, dealt, from.agreed[dealer]);
+      // Openings that match tell that the commitments are the dealer's: it sealed them for this member alone. Only where
+      // they do not is its signature asked who lied; a dealer's share is then not held, a coordinator's lie ends the
+      // round (common/PROTOCOL.md says why that is enough).
       if constexpr (Checks::dealer_signatures) {
-        CHORUS_TRY_DO(crypto::verify(leaf.statement.key, secagg::kSharesLabel,
-                                     secagg::dealer_statement(h1, dealt.root, dealt.seed_commitment), dealt.signature));
         if (crypto::merkle_root(dealt.commitments.leaf(), own, n, dealt.path) != dealt.root) {
           return fail(ErrorCode::bad_signature, "a dealer's commitments are not those that it signed");
         }
+        if (!next.held.contains(dealer)) {
+          CHORUS_TRY_DO(crypto::verify(next.roster.leaf(dealer).statement.key, secagg::kSharesLabel,
+                                       secagg::dealer_statement(h1, dealt.root, dealt.seed_commitment),
+                                       dealt.signature));
+        }
       }
-      open_shares(next, dealer, dealt, from.agreed[dealer]);
     }
     if (Checks::share_authenticity && next.held.size() < p.threshold) {
       return fail(ErrorCode::share_not_authentic, "fewer shares than the threshold open");

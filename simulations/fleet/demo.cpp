@@ -84,6 +84,8 @@ CoordinatorSetup Run::make_setup(const DemoOptions& options, const FleetMembers&
   setup.folder = options.out / "coordinator";
   setup.certificates = options.coordinator_credentials;
   setup.rounds = options.rounds;
+  // What a member spends grows with its cohort, and here one machine spends it for all of them.
+  setup.cohort_size = 100;
   setup.devices = static_cast<std::uint32_t>(members.size());
   // A round opens as soon as all are ready. On a busy machine that takes a while, and a first round without half of
   // them would be a poor show; so long it waits only if some never come.

@@ -220,7 +220,7 @@ nlohmann::ordered_json measure(const Options& options, const Rates& rates, crypt
                                .adds = n,
                                .agreements = 2 * (n - 1) + 2,
                                .signatures = 5,
-                               .verifications = 2 * (n - 1) + parameters.quorum};
+                               .verifications = n - 1 + parameters.quorum};
   const Operations coordinator_work{.streams = survivors + lost * survivors,
                                     .adds = survivors + survivors + lost * survivors,
                                     .agreements = lost * survivors,

@@ -1,13 +1,11 @@
 #include "common/crypto/secret_bytes.hpp"
 
 #include <openssl/crypto.h>
-#include <string.h>
 
 namespace chorus::crypto {
 
 void wipe(std::span<std::uint8_t> memory) noexcept {
-  // OPENSSL_cleanse wipes eight bytes at a time, which shows where there is much to wipe.
-  if (!memory.empty()) ::explicit_bzero(memory.data(), memory.size());
+  if (!memory.empty()) OPENSSL_cleanse(memory.data(), memory.size());
 }
 
 bool equal_constant_time(ByteView a, ByteView b) noexcept {

@@ -12,7 +12,7 @@
 
 namespace chorus::crypto {
 
-// Overwrites memory in a way that the compiler keeps (explicit_bzero).
+// Overwrites memory in a way that the compiler keeps (OPENSSL_cleanse).
 void wipe(std::span<std::uint8_t> memory) noexcept;
 // Compares without a data-dependent branch; false if the lengths differ.
 [[nodiscard]] bool equal_constant_time(ByteView a, ByteView b) noexcept;

@@ -97,6 +97,7 @@ TEST_F(DaemonTest, AnAddressInUseIsNamed) {
   const auto refused = Daemon::create({.settings = settings,
                                        .federation = make_settings(),
                                        .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),
+                                       .admission = Enrolment().admission(),
                                        .start = std::move(start),
                                        .store = std::move(store),
                                        .random = random,

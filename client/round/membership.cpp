@@ -10,7 +10,10 @@ Result<std::shared_ptr<const Membership>> Membership::read(ByteView statement_by
                                                            std::string_view authority_pem, std::string_view crl_pem,
                                                            WallTime now) {
   const auto at = [](std::string_view document) {
-    return [document](const Error& error) { return fail(error.at(document)); };
+    // Some errors name their document themselves.
+    return [document](const Error& error) {
+      return fail(error.where().starts_with(document) ? error : error.at(document));
+    };
   };
   auto statement = identity::decode_identity_statement(statement_bytes);
   if (!statement) return at("identity statement")(statement.error());

@@ -55,7 +55,7 @@ Status Participant::on(const protocol::Manifest& manifest, Now now) {
     agreed = fail(ErrorCode::bad_certificate, "the revocation list is not the one that the plan names",
                   "field 'revocations'");
   }
-  if (agreed && !revoked) agreed = fail(revoked.error().at("revocation list"));
+  if (agreed && !revoked) agreed = fail(revoked.error());
   if (!agreed) {
     decline(plan, agreed.error());
     return {};
@@ -277,13 +277,9 @@ Status Participant::on(const protocol::Resumed& resumed, Now now) {
   phase_ = InRound{};
   round.answer_again = true;
   round.handed_out = static_cast<std::size_t>(resumed.received);
-  round.delivered = false;
+  round.delivered = round.member->state() > SumMember::State::uploaded;
   // Everybody else's present step comes again; a leaf is asked for by nothing but the plan.
-  if (round.member->state() == SumMember::State::advertised) {
-    send(*round.answer);
-  } else {
-    round.delivered = round.member->state() != SumMember::State::uploaded;
-  }
+  if (round.member->state() == SumMember::State::advertised) send(*round.answer);
   return {};
 }
 

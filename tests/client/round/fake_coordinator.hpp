@@ -1,4 +1,5 @@
-// A coordinator of plain code, for driving a Participant: it signs what it is told to sign, lies included.
+// A coordinator's documents for driving a Participant: it signs what it is told to sign, lies included. The secure sum
+// of a round is in tests/client/round/cohort.hpp.
 #pragma once
 
 #include <algorithm>
@@ -10,9 +11,10 @@
 
 #include <gtest/gtest.h>
 
-#include "client/round/participant.hpp"
 #include "common/crypto/hash.hpp"
 #include "common/dataset/catalogue.hpp"
+#include "common/identity/certificate.hpp"
+#include "common/identity/revocation_list.hpp"
 #include "common/protocol/documents.hpp"
 #include "common/protocol/job_description.hpp"
 #include "common/protocol/messages.hpp"
@@ -29,6 +31,49 @@ inline dataset::Catalogue make_test_catalogue(std::uint32_t items = kItems, std:
   }
   return *dataset::Catalogue::create(std::move(all), version);
 }
+
+inline constexpr WallTime kToday{std::chrono::seconds(1'700'000'000)};
+
+inline identity::DeviceId device_id(std::uint8_t number) {
+  return {.bytes = {number, 9}};
+}
+
+// An enrolment authority: identities and revocation lists as a test wants them.
+class Authority {
+ public:
+  explicit Authority(std::uint64_t seed = 7)
+      : random_(seed),
+        key_(crypto::SigningKey::generate(random_)),
+        certificate_(
+            identity::make_authority_certificate(key_, identity::random_serial(random_), {kToday - 1h, kToday + 240h})
+                .value()) {}
+
+  const identity::Certificate& certificate() const { return certificate_; }
+  const crypto::SigningKey& key() const { return key_; }
+  identity::IdentityStatement enrol(const identity::DeviceId& id, const crypto::PublicKey& key,
+                                    WallTime enrolled_at = kToday - 1h) const {
+    identity::IdentityStatement statement;
+    statement.id = id;
+    statement.key = key;
+    statement.enrolled_at = enrolled_at;
+    statement.expires_at = kToday + 240h;
+    return identity::sign(statement, key_);
+  }
+  identity::RevocationList revocations(std::uint64_t number, std::vector<identity::RevokedDevice> devices = {},
+                                       WallTime from = kToday - 1h, WallTime until = kToday + 24h) const {
+    std::vector<identity::RevokedCertificate> entries;
+    for (const auto& device : devices) {
+      entries.push_back(
+          {.serial = {1, static_cast<std::uint8_t>(entries.size())}, .revoked_at = from, .device = device});
+    }
+    return identity::make_revocation_list(entries, number, from, until, {certificate_, key_}).value();
+  }
+
+ private:
+  sim::SeededRandom random_;
+  crypto::SigningKey key_;
+  identity::Certificate certificate_;
+};
 
 class FakeCoordinator {
  public:
@@ -112,10 +157,11 @@ class FakeCoordinator {
             .purpose = purpose,
             .model_version = header_.version,
             .model_id = header_.model_id,
-            .least_members = 2,
+            .catalogue = header_.catalogue,
+            .revocations = crypto::sha256(revocations),
+            .least_members = 4,
             .most_members = 8,
-            .dropout = {1, 4},
-            .upload_deadline = std::chrono::seconds(30)};
+            .dropout = {1, 4}};
   }
   static plan::Floors floors() {
     return {.least_survivors = 1,
@@ -129,6 +175,8 @@ class FakeCoordinator {
     return {.least_survivors = 1,
             .most_members = 0xffff,
             .most_dropout = {99, 100},
+            .least_corrupt = {0, 1},
+            .least_noise = 0,
             .most_coordinates = plan::UpdateLayout::kMaxCoordinates,
             .longest_phase = std::chrono::hours(1)};
   }
@@ -136,7 +184,8 @@ class FakeCoordinator {
                               std::optional<plan::UpdateLayout> layout = {}) const {
     auto plan = plan::RoundPlan::create(fields, layout ? *layout : model_->layout(fields.purpose), no_floors());
     EXPECT_TRUE(plan) << plan.error().to_string();
-    return {protocol::sign_document(protocol::kManifestLabel, plan->encode(), key_)};
+    return {.plan = protocol::sign_document(protocol::kManifestLabel, plan->encode(), key_),
+            .revocations = revocations};
   }
   protocol::Result result(const plan::RoundPlanFields& fields, protocol::Outcome outcome, ModelVersion version) const {
     const protocol::RoundResult result{.session = fields.session,
@@ -155,6 +204,9 @@ class FakeCoordinator {
   protocol::ModelHeader& header() { return header_; }
   void set_catalogue(dataset::Catalogue catalogue) { catalogue_ = std::move(catalogue); }
 
+  Authority authority;
+  Bytes revocations = authority.revocations(2).der();  // what goes with the plans
+
  private:
   sim::SeededRandom random_;
   crypto::SigningKey key_;
@@ -164,94 +216,6 @@ class FakeCoordinator {
   model::ServerState state_;
   Bytes tensors_;
   protocol::ModelHeader header_;
-};
-
-// A participant in virtual time with everything that it did written down.
-class TestDevice {
- public:
-  explicit TestDevice(const crypto::PublicKey& coordinator, std::optional<std::uint64_t> rounds = {},
-                      plan::Floors floors = FakeCoordinator::floors())
-      : store_(std::move(*open_memory_store())), floors_(floors) {
-    reconnect(coordinator, rounds);
-  }
-
-  // A new conversation over the same store.
-  void reconnect(const crypto::PublicKey& coordinator, std::optional<std::uint64_t> rounds = {}) {
-    participant_ = std::make_unique<Participant>(ParticipantSetup{
-        .store = *store_, .policy = Policy(floors_), .coordinator = coordinator, .job = job, .rounds = rounds});
-  }
-  void rate(std::string item, double value, bool held_out = false) {
-    const std::vector<StoredRating> rows = {{SecretText(item), value, 0, held_out}};
-    ASSERT_TRUE(store_->put_ratings(rows));
-  }
-
-  void start() { take(participant_->start(now)); }
-  void hear(const protocol::Message& message) { take(participant_->receive(message, now)); }
-  void written() { take(participant_->written(now)); }
-  void advance(Duration by) {
-    now.moment += by;
-    take(participant_->expire(now));
-  }
-  // Says what the coordinator answers to every Fetch, until there is none left.
-  void fetch_all(const FakeCoordinator& coordinator) {
-    while (const auto fetch = last<protocol::Fetch>()) {
-      sent.clear();
-      for (const auto& blob : coordinator.blobs(*fetch)) hear(blob);
-    }
-  }
-  // From Hello to Ready.
-  void join(const FakeCoordinator& coordinator) {
-    start();
-    hear(coordinator.welcome());
-    fetch_all(coordinator);
-  }
-
-  // The last message, if it is of this type.
-  template <typename Kind>
-  std::optional<Kind> last() const {
-    if (sent.empty() || !std::holds_alternative<Kind>(sent.back())) return std::nullopt;
-    return std::get<Kind>(sent.back());
-  }
-  template <typename Kind>
-  std::vector<Kind> all_events() const {
-    std::vector<Kind> out;
-    for (const Event& event : events) {
-      if (const auto* found = std::get_if<Kind>(&event)) out.push_back(*found);
-    }
-    return out;
-  }
-  // All update bytes that were ever handed out.
-  Bytes released;
-  std::vector<protocol::Message> sent;
-  std::vector<Event> events;
-  std::optional<End> end;
-  Now now{.moment = Moment{}, .wall = WallTime(std::chrono::seconds(1'700'000'000))};
-  std::string job;
-
-  ErrorCode end_code() const { return end ? end->error.code() : ErrorCode::io; }
-  bool ended() const { return participant_->ended(); }
-  Store& store() { return *store_; }
-  Participant& participant() { return *participant_; }
-
- private:
-  void take(Actions actions) {
-    for (Action& action : actions) {
-      if (auto* message = std::get_if<Send>(&action)) {
-        if (const auto* update = std::get_if<protocol::Update>(&message->message)) {
-          released.insert(released.end(), update->data.begin(), update->data.end());
-        }
-        sent.push_back(std::move(message->message));
-      } else if (auto* report = std::get_if<Report>(&action)) {
-        events.push_back(std::move(report->event));
-      } else {
-        end = std::get<End>(std::move(action));
-      }
-    }
-  }
-
-  std::unique_ptr<Store> store_;
-  plan::Floors floors_;
-  std::unique_ptr<Participant> participant_;
 };
 
 }  // namespace chorus::client::testing

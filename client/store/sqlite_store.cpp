@@ -1,19 +1,13 @@
-// The store in SQLite; SQLiteCpp's exceptions stop in this file.
-#include <array>
+// The store in SQLite: opening, ratings, documents; sqlite_rounds.cpp has the rounds. SQLiteCpp's exceptions stop in
+// this file.
+#include "client/store/sqlite_store.hpp"
+
 #include <limits>
-#include <new>
-#include <string>
-#include <type_traits>
 #include <utility>
 
-#include <SQLiteCpp/SQLiteCpp.h>
-#include <fmt/format.h>
 #include <sqlite3.h>
 
 #include "client/store/schema.hpp"
-#include "client/store/statements.hpp"
-#include "client/store/store.hpp"
-#include "client/store/store_file.hpp"
 #include "common/base/check.hpp"
 
 namespace chorus::client {
@@ -33,77 +27,6 @@ std::string_view to_string(Ending ending) noexcept {
   }
   return "unknown";
 }
-
-namespace {
-
-class SqliteStore final : public Store {
- public:
-  // `file` empty: in memory.
-  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const StoreOptions& options);
-
-  Result<PutCounts> put_ratings(std::span<const StoredRating> rows) override;
-  Result<bool> remove_rating(std::string_view item) override;
-  Result<StoredRatings> ratings() override;
-  Result<RatingCounts> count_ratings() override;
-  Result<std::optional<crypto::PublicKey>> coordinator_key() override;
-  Status join(const crypto::PublicKey& coordinator, const protocol::Signed& job) override;
-  Result<std::optional<protocol::Signed>> job() override { return header("job"); }
-  Result<std::optional<protocol::Signed>> catalogue_header() override { return header("catalogue"); }
-  Result<std::optional<StoredCatalogue>> catalogue() override;
-  Status put_catalogue(const StoredCatalogue& catalogue) override;
-  Result<std::optional<protocol::Signed>> model_header() override { return header("model"); }
-  Result<std::optional<StoredModel>> model() override;
-  Status put_model(const StoredModel& model) override;
-  Status leave() override;
-  Result<RoundId> highest_round() override;
-  Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) override;
-  Status reserve(const Participation& started) override;
-  Status charge(RoundId round) override;
-  Status vote(RoundId round, const Digest& survivors) override;
-  Status finish(const Participation& ended) override;
-  Result<std::vector<Participation>> history(std::size_t most) override;
-  Status put_last_contact(const LastContact& contact) override;
-  Result<std::optional<LastContact>> last_contact() override;
-  Status begin_session() override;
-  void end_session() noexcept override { session_ = SessionLock(); }
-
- private:
-  SqliteStore(const std::filesystem::path& file, const StoreOptions& options)
-      : file_(file),
-        database_(file.empty() ? std::string(":memory:") : file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
-                  static_cast<int>(options.busy_timeout.count())) {}
-
-  Status prepare(const StoreOptions& options);
-  Use use(Sql which);
-  Error translate(const SQLite::Exception& exception, std::string_view doing);
-  // Runs `body`; an exception becomes an error that says what was being done.
-  template <typename Body>
-  auto guarded(std::string_view doing, Body&& body) -> std::invoke_result_t<Body> {
-    try {
-      return body();
-    } catch (const SQLite::Exception& exception) {
-      return fail(translate(exception, doing));
-    } catch (const std::bad_alloc&) {
-      return fail(ErrorCode::too_large, fmt::format("not enough memory to {}", doing), file_.string());
-    }
-  }
-  SQLite::Transaction transaction() { return SQLite::Transaction(database_, SQLite::TransactionBehavior::IMMEDIATE); }
-  Result<std::optional<protocol::Signed>> header(const char* name);
-  struct Document {
-    protocol::Signed header;
-    std::uint32_t items = 0;
-    Bytes content;
-  };
-  Result<std::optional<Document>> document(const char* name);
-  Status put_document(const char* name, const protocol::Signed& header, std::uint32_t items, ByteView content);
-  void write_document(const char* name, const protocol::Signed& header, std::uint32_t items, ByteView content);
-  void write_round(Sql which, const Participation& line);
-
-  std::filesystem::path file_;
-  SQLite::Database database_;
-  std::array<std::unique_ptr<SQLite::Statement>, kStatements> statements_;
-  SessionLock session_;
-};
 
 Error SqliteStore::translate(const SQLite::Exception& exception, std::string_view doing) {
   const std::string where = file_.string();
@@ -349,138 +272,6 @@ Status SqliteStore::leave() {
   });
 }
 
-Result<RoundId> SqliteStore::highest_round() {
-  return guarded("read the highest round", [&]() -> Result<RoundId> {
-    Use row = use(kFederation);
-    if (!row->executeStep()) return RoundId(0);
-    return RoundId(unsigned_of(row->getColumn(1)));
-  });
-}
-
-Result<std::uint32_t> SqliteStore::attempts(const Digest& model_id, plan::Purpose purpose) {
-  return guarded("read the attempts", [&]() -> Result<std::uint32_t> {
-    Use row = use(kAttempts);
-    row.blob(1, model_id);
-    row->bind(2, static_cast<int>(purpose));
-    return row->executeStep() ? row->getColumn(0).getUInt() : 0U;
-  });
-}
-
-void SqliteStore::write_round(Sql which, const Participation& line) {
-  Use put = use(which);
-  put->bind(1, line.cohort.value());
-  put->bind(2, static_cast<int>(line.purpose));
-  put->bind(3, signed_of(line.model_version.value()));
-  put.blob(4, line.model_id);
-  put->bind(5, std::int64_t{line.when.time_since_epoch().count()});
-  put->bind(6, line.members);
-  put->bind(7, line.survivors);
-  put->bind(8, signed_of(line.bytes_up));
-  put->bind(9, signed_of(line.bytes_down));
-  put->bind(10, static_cast<int>(line.ending));
-  put->bind(11, line.reason);
-  put->bind(12, signed_of(line.round.value()));
-  put->exec();
-}
-
-Status SqliteStore::reserve(const Participation& started) {
-  return guarded("reserve the round", [&]() -> Status {
-    SQLite::Transaction change = transaction();
-    CHORUS_TRY(const RoundId highest, highest_round());
-    if (started.round <= highest || started.round.value() > std::uint64_t{1} << 62) {
-      return fail(ErrorCode::stale_round, fmt::format("round {} is not above round {}, which this device took part in",
-                                                      started.round.value(), highest.value()));
-    }
-    {
-      Use raise = use(kRaiseRound);
-      raise->bind(1, signed_of(started.round.value()));
-      raise->exec();
-    }
-    Participation withheld = started;
-    withheld.ending = Ending::withheld;
-    write_round(kStartRound, withheld);
-    change.commit();
-    return {};
-  });
-}
-
-Status SqliteStore::charge(RoundId round) {
-  return guarded("charge the round", [&]() -> Status {
-    SQLite::Transaction change = transaction();
-    {
-      Use charge = use(kCharge);
-      charge->bind(1, static_cast<int>(Ending::lost));
-      charge->bind(2, signed_of(round.value()));
-      charge->bind(3, static_cast<int>(Ending::withheld));
-      if (charge->exec() != 1) {
-        return fail(ErrorCode::duplicate, fmt::format("round {} was charged, or never reserved", round.value()));
-      }
-    }
-    {
-      Use count = use(kCountAttempt);
-      count->bind(1, signed_of(round.value()));
-      count->exec();
-    }
-    change.commit();
-    return {};
-  });
-}
-
-Status SqliteStore::vote(RoundId round, const Digest& survivors) {
-  return guarded("write a vote", [&]() -> Status {
-    SQLite::Transaction change = transaction();
-    {
-      Use voted = use(kVoted);
-      voted->bind(1, signed_of(round.value()));
-      if (!voted->executeStep()) {
-        return fail(ErrorCode::not_found, fmt::format("round {} was never reserved", round.value()));
-      }
-      if (!voted->getColumn(0).isNull()) {
-        if (array_of<32>(voted->getColumn(0)) == survivors) return {};
-        return fail(ErrorCode::already_signed,
-                    fmt::format("this device voted for other survivors of round {}", round.value()));
-      }
-    }
-    Use vote = use(kVote);
-    vote.blob(1, survivors);
-    vote->bind(2, signed_of(round.value()));
-    vote->exec();
-    change.commit();
-    return {};
-  });
-}
-
-Status SqliteStore::finish(const Participation& ended) {
-  return guarded("write a round's outcome", [&]() -> Status {
-    write_round(kFinishRound, ended);
-    if (database_.getChanges() == 1) return {};
-    return fail(ErrorCode::not_found, fmt::format("round {} was never reserved", ended.round.value()));
-  });
-}
-
-Result<std::vector<Participation>> SqliteStore::history(std::size_t most) {
-  return guarded("read the history", [&]() -> Result<std::vector<Participation>> {
-    std::vector<Participation> out;
-    Use rows = use(kHistory);
-    rows->bind(1, signed_of(most));
-    while (rows->executeStep()) {
-      out.push_back({.round = RoundId(unsigned_of(rows->getColumn(11))),
-                     .cohort = CohortId(rows->getColumn(0).getUInt()),
-                     .purpose = static_cast<plan::Purpose>(rows->getColumn(1).getInt()),
-                     .model_version = ModelVersion(unsigned_of(rows->getColumn(2))),
-                     .model_id = array_of<32>(rows->getColumn(3)),
-                     .when = WallTime(std::chrono::seconds(rows->getColumn(4).getInt64())),
-                     .members = rows->getColumn(5).getUInt(),
-                     .survivors = rows->getColumn(6).getUInt(),
-                     .bytes_up = unsigned_of(rows->getColumn(7)),
-                     .bytes_down = unsigned_of(rows->getColumn(8)),
-                     .ending = static_cast<Ending>(rows->getColumn(9).getInt()),
-                     .reason = rows->getColumn(10).getString()});
-    }
-    return out;
-  });
-}
-
 Status SqliteStore::put_last_contact(const LastContact& contact) {
   return guarded("write the last contact", [&]() -> Status {
     Use put = use(kContact);
@@ -509,8 +300,6 @@ Status SqliteStore::begin_session() {
   CHORUS_TRY(session_, SessionLock::take(file_.string() + ".session"));
   return {};
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& file, const StoreOptions& options) {
   if (file.empty()) return fail(ErrorCode::invalid_argument, "a store needs a file");

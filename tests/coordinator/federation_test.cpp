@@ -292,63 +292,6 @@ TEST(Federation, AMessageOutOfPhaseEndsTheConnection) {
   }
 }
 
-TEST(Federation, AMemberWhoseConnectionBreaksGoesOnWhereItWas) {
-  auto settings = make_settings();
-  settings.reconnect_grace = 5s;
-  Town town(settings, start_of(1));
-  Town::Device& subject = town.add(1);
-  subject.manner = Manner::vanishes_half_way;
-  town.connect(1, 5);
-  town.advance(5s);
-  ASSERT_TRUE(town.federation().collecting());  // its update is waited for
-  const ByteArray<32> session = subject.part->session;
-  subject.asks = false;
-  town.connect(1);
-  subject.manner = Manner::delivers;
-  subject.upload_from = 10;  // a piece of it is there
-  town.say(1, protocol::Resume{.session = session});
-  ASSERT_NE(subject.last<protocol::Resumed>(), nullptr);
-  EXPECT_TRUE(subject.last<protocol::Resumed>()->in_round);
-  EXPECT_EQ(subject.last<protocol::Resumed>()->received, 10U);
-  ASSERT_GE(town.logged<RoundClosed>().size(), 1U);
-  EXPECT_EQ(town.logged<RoundClosed>()[0].survivors, 5U);
-}
-
-TEST(Federation, AMemberThatDoesNotComeBackInTimeIsLost) {
-  auto settings = make_settings();
-  settings.reconnect_grace = 5s;
-  Town town(settings, start_of(1));
-  Town::Device& subject = town.add(1);
-  subject.manner = Manner::vanishes_half_way;
-  town.connect(1, 5);
-  town.advance(5s + 5s - 1ns);
-  EXPECT_TRUE(town.logged<RoundClosed>().empty());
-  const ByteArray<32> session = subject.part->session;
-  town.advance(1ns);
-  ASSERT_GE(town.logged<RoundClosed>().size(), 1U);
-  EXPECT_EQ(town.logged<RoundClosed>()[0].survivors, 4U);
-  subject.asks = false;
-  town.connect(1);
-  town.say(1, protocol::Resume{.session = session});
-  ASSERT_NE(subject.last<protocol::Resumed>(), nullptr);
-  EXPECT_FALSE(subject.last<protocol::Resumed>()->in_round);
-}
-
-TEST(Federation, AnotherDeviceCannotTakeAMembersPlace) {
-  auto settings = make_settings();
-  settings.reconnect_grace = 5s;
-  Town town(settings, start_of(1));
-  town.add(1).manner = Manner::vanishes_half_way;
-  town.connect(1, 5);
-  town.advance(5s);
-  const ByteArray<32> session = town.device(1).part->session;
-  town.add(9).asks = false;
-  town.connect(9);
-  town.say(9, protocol::Resume{.session = session});
-  ASSERT_NE(town.device(9).last<protocol::Resumed>(), nullptr);
-  EXPECT_FALSE(town.device(9).last<protocol::Resumed>()->in_round);
-}
-
 TEST(Federation, PiecesThatComeAfterTheRoundAreDroppedWithoutAWord) {
   Town town(make_settings(), start_of(5));
   town.add(1).manner = Manner::is_silent;
@@ -381,58 +324,6 @@ TEST(Federation, AFetchOfAVersionThatIsGoneIsRefused) {
   EXPECT_TRUE(town.device(9).session.has_value());
   town.say(9, protocol::Fetch{.kind = protocol::BlobKind::catalogue, .version = 2});
   EXPECT_FALSE(town.device(9).session.has_value());
-}
-
-TEST(Federation, AGrowingCatalogueGivesAVersionBetweenTwoRounds) {
-  Town town(make_settings(), start_of(3));
-  town.add(1).manner = Manner::is_silent;
-  town.connect(1, 5);
-  town.advance(5s);
-  ASSERT_TRUE(town.federation().collecting());
-  const auto before = town.federation().version().state;
-  town.catalogue(make_items(25));
-  EXPECT_TRUE(town.federation().collecting());  // not in a round's middle
-  EXPECT_EQ(town.federation().publisher().catalogue().header.items, 20U);
-  town.device(1).manner = Manner::delivers;
-  town.advance(30s);
-  EXPECT_EQ(town.federation().publisher().catalogue().header.items, 25U);
-  EXPECT_EQ(town.federation().publisher().catalogue().header.version, 2U);
-  const auto grow = std::get<TraceGrow>(parse_trace_line(town.store.trace[1]).value());
-  EXPECT_EQ(grow.items, 25U);
-  EXPECT_EQ(grow.from, ModelVersion(1));
-  EXPECT_EQ(grow.to, ModelVersion(2));
-  // It goes on to the end with the longer model.
-  town.advance(1min);
-  EXPECT_TRUE(town.federation().finished());
-  EXPECT_EQ(town.federation().version().header.training_rounds, 3U);
-  EXPECT_EQ(town.federation().version().header.catalogue, town.federation().publisher().catalogue().header.digest);
-}
-
-TEST(Federation, AFinishedJobGrowsToo) {
-  Town town(make_settings(), start_of(1));
-  town.connect(1, 5);
-  town.advance(5s);
-  ASSERT_TRUE(town.federation().finished());
-  town.catalogue(make_items(21));
-  EXPECT_TRUE(town.federation().finished());
-  EXPECT_EQ(town.federation().publisher().catalogue().header.items, 21U);
-  EXPECT_EQ(town.device(1).held->version, ModelVersion(3));
-}
-
-TEST(Federation, ACatalogueThatLostOrChangedItemsIsRefusedAndTheJobGoesOn) {
-  Town town(make_settings(), start_of(1));
-  auto changed = make_items(20);
-  changed[3].title = "another";
-  for (const auto& items : {make_items(19), changed, std::vector<dataset::CatalogueItem>{}}) town.catalogue(items);
-  EXPECT_EQ(town.logged<CatalogueRefused>().size(), 3U);
-  EXPECT_NE(town.logged<CatalogueRefused>()[0].reason.sentence().find("i19"), std::string::npos);
-  EXPECT_NE(town.logged<CatalogueRefused>()[1].reason.sentence().find("i3"), std::string::npos);
-  town.catalogue(make_items(20));  // nothing new
-  EXPECT_EQ(town.logged<CatalogueRefused>().size(), 3U);
-  EXPECT_TRUE(town.store.trace.empty());
-  town.connect(1, 5);
-  town.advance(5s);
-  EXPECT_TRUE(town.federation().finished());
 }
 
 TEST(Federation, StopsAtOnceBetweenRounds) {

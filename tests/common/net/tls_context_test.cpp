@@ -96,6 +96,7 @@ class CredentialFiles : public TlsContexts {
     write("device.key", {device_.pem.key.begin(), device_.pem.key.end()});
     write("authority.crt", device_.pem.authority);
     write("crl.pem", device_.pem.crl);
+    write("identity.statement", "a statement");
   }
   ~CredentialFiles() override { std::filesystem::remove_all(folder_); }
   void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
@@ -111,12 +112,13 @@ TEST_F(CredentialFiles, AreRead) {
   EXPECT_EQ(credentials->key, device_.pem.key);
   EXPECT_EQ(credentials->authority, device_.pem.authority);
   EXPECT_EQ(credentials->crl, device_.pem.crl);
+  EXPECT_EQ(credentials->statement, "a statement");
   EXPECT_TRUE(TlsContext::client(*credentials, kToday).has_value());
 }
 
 TEST_F(CredentialFiles, AMissingOneIsNamed) {
   EXPECT_EQ(read_credentials(folder_, "coordinator").error().where(), (folder_ / "coordinator.crt").string());
-  for (const std::string name : {"device.crt", "device.key", "authority.crt", "crl.pem"}) {
+  for (const std::string name : {"device.crt", "device.key", "authority.crt", "crl.pem", "identity.statement"}) {
     std::filesystem::rename(folder_ / name, folder_ / "away");
     const auto credentials = read_credentials(folder_, "device");
     EXPECT_EQ(code_of(credentials), ErrorCode::not_found);

@@ -138,6 +138,25 @@ TEST(Attack, Row04IdentitiesThatNobodyVouchesForAreRefused) {
                         enrolled(std::chrono::days{30} - std::chrono::seconds{1}), &rules);
 }
 
+// Its key was lost, and the authority has said so; the list's hash is in the plan.
+TEST(Attack, Row04ARevokedIdentityIsRefused) {
+  sim::SeededRandom random(9);
+  const crypto::SigningKey authority = crypto::SigningKey::generate(random);
+  const auto certificate =
+      identity::make_authority_certificate(authority, identity::random_serial(random), {kEnrolled, kExpiry});
+  ASSERT_TRUE(certificate.has_value());
+  Play play({});
+  const auto& lost = play.device(1).statement;
+  const identity::RevokedCertificate entry{identity::random_serial(random), kToday,
+                                           identity::RevokedDevice{lost.id, lost.key}};
+  const auto list = identity::make_revocation_list(std::span(&entry, 1), 1, kToday, kExpiry, {*certificate, authority});
+  ASSERT_TRUE(list.has_value());
+  play.recast_all(&make_member<FullChecks>, {play.devices().authority(), kToday, std::chrono::seconds{0}, &*list});
+  for (std::uint32_t p = 0; p < play.size(); ++p) play.part(p).member->advertise();
+  EXPECT_EQ(code_of(play.tell_roster(play.part(kVictim), play.leaves())), ErrorCode::revoked);
+  EXPECT_FALSE(play.released(kVictim).shares);
+}
+
 TEST(Attack, Row04ADeviceIsInTheRosterOnce) {
   expect_roster_refused("one device twice", ErrorCode::duplicate_identity,
                         [](const Play&, auto& leaves) { leaves.insert(leaves.begin() + 1, leaves[0]); });

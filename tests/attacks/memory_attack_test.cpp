@@ -11,15 +11,10 @@
 #include "tests/attacks/member.hpp"
 #include "tests/attacks/memory_scan.hpp"
 #include "tests/attacks/play.hpp"
+#include "tests/attacks/sanitized.hpp"
 
 namespace chorus::attacks {
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;  // which keep freed memory, and map terabytes
-#else
-constexpr bool kSanitized = false;
-#endif
 
 using client::SumMember;
 using coordinator::SecureSum;

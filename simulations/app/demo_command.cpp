@@ -24,9 +24,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kRounds = 5;
+constexpr std::uint32_t kRounds = 3;
 constexpr std::uint32_t kMostDevices = 1'000;  // unless asked for: a device costs a few milliseconds a round
-constexpr std::uint32_t kQuickRounds = 5;
+constexpr std::uint32_t kQuickRounds = 2;
 constexpr std::uint32_t kQuickDevices = 200;
 constexpr std::uint64_t kSeed = 1;  // of splits and of the generated population
 

@@ -1,5 +1,6 @@
 #include "simulations/fleet/demo.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -84,8 +85,10 @@ CoordinatorSetup Run::make_setup(const DemoOptions& options, const FleetMembers&
   setup.folder = options.out / "coordinator";
   setup.certificates = options.coordinator_credentials;
   setup.rounds = options.rounds;
-  // What a member spends grows with its cohort, and here one machine spends it for all of them.
-  setup.cohort_size = 100;
+  // What a member spends grows with its cohort, and here one machine spends it for all of them: cohorts a little above
+  // the floor of 76.
+  const std::size_t cohorts = std::max<std::size_t>(1, members.size() / 80);
+  setup.cohort_size = static_cast<std::uint32_t>((members.size() + cohorts - 1) / cohorts);
   setup.devices = static_cast<std::uint32_t>(members.size());
   // A round opens as soon as all are ready. On a busy machine that takes a while, and a first round without half of
   // them would be a poor show; so long it waits only if some never come.

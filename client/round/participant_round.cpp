@@ -158,12 +158,13 @@ void Participant::say(protocol::Message message) {
 Status Participant::leave(const Error& error) {
   const auto* preparing = std::get_if<Preparing>(&phase_);
   const plan::RoundPlanFields& fields = preparing ? preparing->plan.fields() : setup_.round->plan.fields();
+  const RoundId round = fields.round;
   send(protocol::Decline{.session = fields.session, .code = error.code(), .sentence = error.sentence()});
-  report(event::Declined{.round = fields.round, .error = error});
+  report(event::Declined{.round = round, .error = error});
   forget_round(Ending::withheld, error.to_string());
   // What another member or the coordinator did wrong in this round is no reason to stay away for good.
   end(Error(ErrorCode::aborted,
-            fmt::format("left round {}: {} ({})", fields.round.value(), error.sentence(), to_string(error.code()))));
+            fmt::format("left round {}: {} ({})", round.value(), error.sentence(), to_string(error.code()))));
   return {};
 }
 

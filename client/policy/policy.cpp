@@ -55,7 +55,7 @@ Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) cons
     return fail(ErrorCode::wrong_model, "the plan's catalogue is not that of the model that this device holds",
                 "field 'catalogue'");
   }
-  if (plan.layout() != standing.model.layout(fields.purpose)) {
+  if (plan.layout() != standing.model.layout(fields.purpose, standing.held.training_rounds)) {
     return fail(ErrorCode::wrong_model,
                 fmt::format("the plan's layout is not what the model contributes in a {} round",
                             plan::to_string(fields.purpose)),

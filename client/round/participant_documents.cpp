@@ -139,8 +139,14 @@ Status Participant::check_model(const ModelOffer& offer, ByteView bytes) const {
   }
   CHORUS_TRY(const auto shared, model::TensorSet::decode(bytes, Policy::kMostModelBytes));
   CHORUS_TRY_DO(model_->check_shared(shared));
+  if (model_->training_rounds(shared) != offer.header.training_rounds) {
+    return fail(ErrorCode::wrong_model,
+                fmt::format("model version {} has {} training rounds behind it, its header says {}", version,
+                            model_->training_rounds(shared), offer.header.training_rounds));
+  }
   // The id is not the coordinator's to choose: it says what exactly is computed with what.
-  const Digest id = protocol::model_id(*job_, model_->solver_version(), model_->layout(plan::Purpose::train),
+  const Digest id = protocol::model_id(*job_, model_->solver_version(),
+                                       model_->layout(plan::Purpose::train, offer.header.training_rounds),
                                        catalogue_->digest, offer.header.tensors);
   if (id == offer.header.model_id) return {};
   return fail(ErrorCode::wrong_model,

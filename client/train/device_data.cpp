@@ -30,7 +30,7 @@ Result<crypto::ZeroizingBytes> make_update(const model::Model& model, plan::Purp
                                            ring::EncodeCounts& counts) {
   ring::Contribution contribution;
   model.contribute(purpose, shared, data.view(), contribution);
-  return ring::encode(model.layout(purpose), contribution, counts);
+  return ring::encode(model.layout(purpose, model.training_rounds(shared)), contribution, counts);
 }
 
 }  // namespace chorus::client

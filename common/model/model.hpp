@@ -113,7 +113,8 @@ class Model {
   [[nodiscard]] virtual std::uint32_t preset_rounds() const noexcept = 0;
   // Whether a survey comes before the first training round.
   [[nodiscard]] virtual bool needs_survey() const noexcept = 0;
-  [[nodiscard]] virtual plan::UpdateLayout layout(plan::Purpose purpose) const = 0;
+  // What a device uploads in a round for this purpose that starts from a model with so many training rounds behind it.
+  [[nodiscard]] virtual plan::UpdateLayout layout(plan::Purpose purpose, std::uint64_t training_rounds) const = 0;
 
   // --- coordinator
   // Factors from PRG(model.seed), item by item, so that a longer catalogue has the same first rows.
@@ -121,13 +122,17 @@ class Model {
   // Items that the catalogue gained: rows appended as initial() makes them. `state` has fewer or equal items.
   virtual void grow(ServerState& state) const = 0;
   // Applies a survey's or a training round's sum. Errors: non_finite (with the item's index); `state` is then
-  // unchanged. `sums[t]` is tensor t of layout(purpose) as numbers (ring::RoundSum::numbers, or floating-point sums).
+  // unchanged. `sums[t]` is tensor t of the round's layout as numbers (ring::RoundSum::numbers, or floating-point
+  // sums).
   [[nodiscard]] virtual Status step(plan::Purpose purpose, ServerState& state,
                                     std::span<const std::vector<double>> sums, std::uint64_t contributors) const = 0;
   // Reads the metrics that ride along in a training or measuring round: of the model that the round started from.
   [[nodiscard]] virtual Quality quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const = 0;
   // Are these the shared parameters of this model? Errors: wrong_model, non_finite.
   [[nodiscard]] virtual Status check_shared(const TensorSet& shared) const = 0;
+
+  // How many training rounds are behind these parameters; they say so themselves. REQUIRES: check_shared passed.
+  [[nodiscard]] virtual std::uint64_t training_rounds(const TensorSet& shared) const noexcept = 0;
 
   // --- device (shared has passed check_shared)
   [[nodiscard]] virtual PrivateState solve(const TensorSet& shared, const LocalData& data) const = 0;

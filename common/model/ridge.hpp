@@ -13,7 +13,8 @@
 namespace chorus::model {
 
 // Replaces the upper triangle of the symmetric matrix `a` ([d × d] in rows of `stride`) by its Cholesky factor U
-// (a = UᵀU), the diagonal by its inverse; the lower triangle is not read. False, if a pivot is not a positive number: `a` is then not positive definite.
+// (a = UᵀU), the diagonal by its inverse; the lower triangle is not read. False, if a pivot is not a positive number:
+// `a` is then not positive definite.
 [[nodiscard]] bool cholesky(double* a, std::size_t d, std::size_t stride) noexcept;
 // Solves a x = b in place. REQUIRES: cholesky(a, ...) gave true.
 void cholesky_solve(const double* a, std::size_t d, std::size_t stride, double* b) noexcept;

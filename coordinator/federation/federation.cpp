@@ -73,7 +73,7 @@ Result<plan::RoundPlan> Federation::make_plan(plan::Purpose purpose, RoundId rou
                                                        .corrupt = settings_.corrupt,
                                                        .dropout = settings_.dropout,
                                                        .deadlines = settings_.deadlines},
-                                 publisher_->model().layout(purpose), floors_);
+                                 publisher_->model().layout(purpose, version_.header.training_rounds), floors_);
 }
 
 Actions Federation::on_connected(SessionId id, const identity::DeviceId& device, Moment now) {

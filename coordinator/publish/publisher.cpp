@@ -80,8 +80,9 @@ Version Publisher::make_version(protocol::ModelHeader header, model::ServerState
   header.catalogue = catalogue_.header.digest;
   header.size = version.tensors->size();
   header.tensors = crypto::sha256(*version.tensors);
-  header.model_id = protocol::model_id(job_, model_->solver_version(), model_->layout(plan::Purpose::train),
-                                       header.catalogue, header.tensors);
+  header.model_id =
+      protocol::model_id(job_, model_->solver_version(), model_->layout(plan::Purpose::train, header.training_rounds),
+                         header.catalogue, header.tensors);
   version.document = protocol::sign_document(protocol::kModelLabel, header.encode(), *key_);
   version.header = header;
   return version;

@@ -49,7 +49,7 @@ Result<RoundOutcome> Training::round_with(plan::Purpose purpose, std::span<const
     ring::EncodeCounts counts;
     std::optional<Error> error;
   };
-  const plan::UpdateLayout layout = model_->layout(purpose);
+  const plan::UpdateLayout layout = model_->layout(purpose, model_->training_rounds(state_.shared));
   std::vector<Part> parts(kChunks);
   for_each_chunk(contributors.size(), threads_, [&](const Chunk& chunk) {
     Part& part = parts[chunk.index];

@@ -80,7 +80,7 @@ Status run_training(const model::Model& model, const Population& population, con
     report.purpose = round == 0 ? plan::Purpose::survey : plan::Purpose::train;
     report.from = training.version();
     report.contributors = draw.next();
-    report.bytes_up = model.layout(report.purpose).packed_size();
+    report.bytes_up = model.layout(report.purpose, model.training_rounds(training.state().shared)).packed_size();
     report.bytes_down = training.state().shared.encode().size();
     const Moment start = options.clock();
     CHORUS_TRY(report.outcome, training.round(report.purpose, report.contributors));

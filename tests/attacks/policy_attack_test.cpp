@@ -55,7 +55,7 @@ class Device {
     fields.local_noise = 4;
     return fields;
   }
-  [[nodiscard]] plan::UpdateLayout layout() const { return model_->layout(plan::Purpose::train); }
+  [[nodiscard]] plan::UpdateLayout layout() const { return model_->layout(plan::Purpose::train, 0); }
 
   // What the device's own policy, the production floors, says of the plan.
   Status consider(const plan::RoundPlanFields& fields, std::optional<plan::UpdateLayout> layout = {},

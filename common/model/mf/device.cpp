@@ -5,28 +5,10 @@
 #include <Eigen/Dense>
 
 #include "common/base/check.hpp"
+#include "common/model/latest.hpp"
 #include "common/model/mf/mf.hpp"
 
 namespace chorus::model::mf {
-namespace {
-
-using Observations = crypto::ZeroizingVector<Observation>;
-
-// The contract's cap: a user with more keeps the latest (of equal age the lower items), sorted by item again.
-// `kept` holds them where a copy is needed.
-std::span<const Observation> latest(std::span<const Observation> all, std::size_t cap, Observations& kept) {
-  if (all.size() <= cap) return all;
-  kept.assign(all.begin(), all.end());
-  std::ranges::nth_element(
-      kept, kept.begin() + static_cast<std::ptrdiff_t>(cap),
-      [](const Observation& a, const Observation& b) { return a.when != b.when ? a.when > b.when : a.item < b.item; });
-  kept.resize(cap);
-  std::ranges::sort(kept, {}, &Observation::item);
-  return kept;
-}
-
-}  // namespace
-
 Ridge Mf::ridge(const Shared& shared, std::span<const Observation> training) const {
   const std::size_t d = dimension();
   Ridge ridge(d, training.size());

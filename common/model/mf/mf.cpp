@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/model/layout_maker.hpp"
 #include "common/model/settings_reader.hpp"
 
 namespace chorus::model::mf {
@@ -21,7 +22,6 @@ constexpr double kGradientClip = 7.75;
 constexpr double kCurvatureClip = 8;
 
 constexpr std::uint32_t kMaxRank = 127;
-constexpr int kFinestScale = 20;
 // Coarser than this a gradient would be noise: 1/16 of a deviation.
 constexpr int kCoarsestGradient = 4;
 
@@ -43,41 +43,6 @@ const std::vector<SettingDescription>& descriptions() {
 
 constexpr std::string_view kUpdates[] = {"newton"};
 constexpr std::string_view kBits[] = {"24", "32"};
-
-// The finest scale at which `contributors` numbers of `clip` sum up below 2^(bits-1) (plan/update_layout.cpp has the
-// bound).
-int finest_scale(double clip, int limbs, int bits, std::uint32_t contributors) {
-  const std::uint64_t coordinate = ((std::uint64_t{1} << (bits - 1)) - 1) / contributors;
-  const std::uint64_t number = limbs == 1 ? coordinate : (coordinate << plan::kLimbBits) + 2047;
-  int scale = kFinestScale;
-  while (scale > -kFinestScale && std::nearbyint(std::ldexp(clip, scale)) > static_cast<double>(number)) --scale;
-  return scale;
-}
-
-class LayoutMaker {
- public:
-  LayoutMaker(const ModelShape& shape, int bits) : shape_(shape), bits_(bits) {}
-  void add(std::string name, std::size_t columns, bool per_item, int limbs, double clip, bool integers = false) {
-    const int scale = integers ? 0 : finest_scale(clip, limbs, bits_, shape_.max_contributors);
-    tensors_.push_back({.name = std::move(name),
-                        .rows = per_item ? shape_.items : 1,
-                        .columns = static_cast<std::uint32_t>(columns),
-                        .per_item = per_item,
-                        .limbs = static_cast<std::uint8_t>(limbs),
-                        .scale_log2 = static_cast<std::int8_t>(scale),
-                        .clip = clip});
-  }
-  [[nodiscard]] Result<plan::UpdateLayout> make() && {
-    auto layout = plan::UpdateLayout::create(std::move(tensors_), bits_, shape_.max_contributors);
-    if (layout) return layout;
-    return fail(ErrorCode::invalid_argument, layout.error().sentence());
-  }
-
- private:
-  const ModelShape& shape_;
-  int bits_;
-  std::vector<plan::TensorLayout> tensors_;
-};
 
 }  // namespace
 
@@ -110,15 +75,15 @@ Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape&
   const auto cap = static_cast<double>(shape.contract.max_items_per_user);
   const std::size_t d = std::size_t{parameters.rank} + 1;
   LayoutMaker survey(shape, parameters.bits);
-  survey.add("moments", moment::kSize, false, 2, cap);
+  survey.once("moments", moment::kSize, 2, cap);
   LayoutMaker train(shape, parameters.bits);
-  train.add("gradient", d, true, 1, kGradientClip);
-  train.add("count", 1, true, 1, 1, true);
-  train.add("curvature", d * (d + 1) / 2, false, 2, kCurvatureClip * cap);
-  train.add("weight", 1, false, 2, cap, true);
-  train.add("metrics", metric::kSize, false, 2, cap);
+  train.per_item("gradient", d, 1, kGradientClip);
+  train.per_item("count", 1, 1, 1, LayoutMaker::Numbers::whole);
+  train.once("curvature", d * (d + 1) / 2, 2, kCurvatureClip * cap);
+  train.once("weight", 1, 2, cap, LayoutMaker::Numbers::whole);
+  train.once("metrics", metric::kSize, 2, cap);
   LayoutMaker measure(shape, parameters.bits);
-  measure.add("metrics", metric::kSize, false, 2, cap);
+  measure.once("metrics", metric::kSize, 2, cap);
   CHORUS_TRY(plan::UpdateLayout survey_layout, std::move(survey).make());
   CHORUS_TRY(plan::UpdateLayout train_layout, std::move(train).make());
   CHORUS_TRY(plan::UpdateLayout measure_layout, std::move(measure).make());
@@ -146,7 +111,7 @@ Mf::Mf(Settings settings, const Parameters& parameters, const ModelShape& shape,
   prior_[0] = parameters.lambda_bias;
 }
 
-plan::UpdateLayout Mf::layout(plan::Purpose purpose) const {
+plan::UpdateLayout Mf::layout(plan::Purpose purpose, std::uint64_t /*training_rounds*/) const {
   switch (purpose) {
     case plan::Purpose::survey:
       return survey_layout_;
@@ -199,6 +164,10 @@ Status Mf::check_shared(const TensorSet& shared) const {
 Mf::Shared Mf::view(const TensorSet& shared) const noexcept {
   const std::vector<float>& scale = shared.tensors[1].values;
   return {.factors = shared.tensors[0].values.data(), .mean = double{scale[0]}, .deviation = double{scale[1]}};
+}
+
+std::uint64_t Mf::training_rounds(const TensorSet& shared) const noexcept {
+  return static_cast<std::uint64_t>(shared.tensors[1].values[2]);
 }
 
 std::span<const float> Mf::popularity(const TensorSet& shared) const noexcept {

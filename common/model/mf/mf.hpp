@@ -46,7 +46,7 @@ class Mf final : public Model {
   [[nodiscard]] const ModelShape& shape() const noexcept override { return shape_; }
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override { return parameters_.rounds; }
   [[nodiscard]] bool needs_survey() const noexcept override { return true; }
-  [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose) const override;
+  [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose, std::uint64_t training_rounds) const override;
 
   [[nodiscard]] ServerState initial() const override;
   void grow(ServerState& state) const override;
@@ -54,6 +54,7 @@ class Mf final : public Model {
                             std::uint64_t contributors) const override;
   [[nodiscard]] Quality quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const override;
   [[nodiscard]] Status check_shared(const TensorSet& shared) const override;
+  [[nodiscard]] std::uint64_t training_rounds(const TensorSet& shared) const noexcept override;
 
   [[nodiscard]] PrivateState solve(const TensorSet& shared, const LocalData& data) const override;
   void contribute(plan::Purpose purpose, const TensorSet& shared, const LocalData& data,

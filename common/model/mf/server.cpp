@@ -5,32 +5,14 @@
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
-#include "common/crypto/hash.hpp"
-#include "common/crypto/prg.hpp"
+#include "common/model/initial_factors.hpp"
+#include "common/model/layout_maker.hpp"
 #include "common/model/mf/mf.hpp"
 
 namespace chorus::model::mf {
 namespace {
 
 constexpr std::string_view kMomentum = "momentum";
-
-// A bell of mean 0 and deviation 1 from 64 random bits: the sum of four 16-bit uniforms. Exact arithmetic, so that
-// every machine makes the same factors (a logarithm's last bit depends on the C library).
-double bell(const std::uint8_t* bytes) {
-  std::uint32_t sum = 0;
-  for (int k = 0; k < 4; ++k) {
-    sum += std::uint32_t{bytes[2 * k]} | static_cast<std::uint32_t>(bytes[2 * k + 1]) << 8;
-  }
-  // Mean 4·(2^16 − 1)/2, variance 4·(2^32 − 1)/12.
-  return (static_cast<double>(sum) - 131070.0) / std::sqrt(4294967295.0 / 3.0);
-}
-
-crypto::SecretBytes<32> seed_bytes(std::uint64_t seed) {
-  ByteWriter out;
-  out.string("CHORUS/1/mf-seed");
-  out.u64(seed);
-  return crypto::SecretBytes<32>(crypto::sha256(out.view()));
-}
 
 }  // namespace
 
@@ -64,16 +46,13 @@ void Mf::append_rows(ServerState& state, std::uint32_t from) const {
   popularity.values.resize(shape_.items, 0.0F);
   state.hidden[std::string(kMomentum)].resize(std::size_t{shape_.items} * d, 0.0);
 
-  // Row i: the bias 0, and `rank` bells from the generator's stream i.
-  const crypto::SecretBytes<32> seed = seed_bytes(parameters_.seed);
-  std::vector<std::uint8_t> random(8 * std::size_t{parameters_.rank});
-  for (std::uint32_t i = from; i < shape_.items; ++i) {
-    crypto::Prg(seed, i).fill(random);
-    float* row = factors.values.data() + std::size_t{i} * d;
-    for (std::size_t k = 1; k < d; ++k) {
-      row[k] = static_cast<float>(parameters_.initial_scale * bell(random.data() + 8 * (k - 1)));
-    }
-  }
+  fill_initial_factors("mf", parameters_.seed, parameters_.initial_scale,
+                       {.from = from,
+                        .rows = shape_.items,
+                        .stride = static_cast<std::uint32_t>(d),
+                        .first = 1,
+                        .columns = parameters_.rank},
+                       factors.values);
 }
 
 Status Mf::step(plan::Purpose purpose, ServerState& state, std::span<const std::vector<double>> sums,
@@ -81,16 +60,7 @@ Status Mf::step(plan::Purpose purpose, ServerState& state, std::span<const std::
   CHORUS_TRY_DO(check_shared(state.shared));
   const plan::UpdateLayout& layout = purpose == plan::Purpose::survey ? survey_layout_ : train_layout_;
   CHORUS_ENSURE(purpose != plan::Purpose::measure, "a measuring round has no server step");
-  CHORUS_ENSURE(sums.size() == layout.tensors().size(), "a sum has the tensors of its layout");
-  for (std::size_t t = 0; t < sums.size(); ++t) {
-    const plan::TensorLayout& tensor = layout.tensors()[t];
-    CHORUS_ENSURE(sums[t].size() == tensor.numbers(), "a summed tensor has the size of its layout");
-    const auto bad = std::ranges::find_if(sums[t], [](double x) { return !std::isfinite(x); });
-    if (bad == sums[t].end()) continue;
-    const auto row = static_cast<std::size_t>(bad - sums[t].begin()) / tensor.columns;
-    return fail(ErrorCode::non_finite, fmt::format("the sum of '{}' is not finite", tensor.name),
-                tensor.per_item ? fmt::format("item {}", row) : std::string());
-  }
+  CHORUS_TRY_DO(check_sums(layout, sums));
   if (purpose == plan::Purpose::survey) {
     apply_survey(state, sums[tensor::kMoments]);
     return {};

@@ -49,7 +49,7 @@ class PolicyTest : public ::testing::Test {
                const plan::Floors& floors = kFloors) const {
     plan::RoundPlanFields fields = fields_;
     change(fields);
-    const auto plan = plan::RoundPlan::create(fields, model_->layout(plan::Purpose::train), kNoFloors);
+    const auto plan = plan::RoundPlan::create(fields, model_->layout(plan::Purpose::train, 0), kNoFloors);
     EXPECT_TRUE(plan) << plan.error().to_string();
     return Policy(floors, consent)
         .check(*plan, {.job = job_, .model = *model_, .held = held_, .highest_round = highest_, .attempts = attempts_});

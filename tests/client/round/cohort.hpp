@@ -39,7 +39,7 @@ class Cohort {
          const Settings& settings)
       : fields_(fields),
         manifest_(coordinator.manifest(fields)),
-        layout_(coordinator.model().layout(fields.purpose)),
+        layout_(coordinator.model().layout(fields.purpose, 0)),
         random_(1000 + fields.round.value()),
         expected_(layout_) {
     const secagg::Roster::Bounds bounds{.least_members = fields.least_members,

@@ -22,7 +22,7 @@ Bytes expected_update(const FakeCoordinator& coordinator, Store& store, plan::Pu
   ring::Contribution contribution;
   coordinator.model().contribute(purpose, coordinator.state().shared, data.view(), contribution);
   ring::EncodeCounts counts;
-  const auto packed = ring::encode(coordinator.model().layout(purpose), contribution, counts);
+  const auto packed = ring::encode(coordinator.model().layout(purpose, 0), contribution, counts);
   return Bytes(packed->begin(), packed->end());
 }
 

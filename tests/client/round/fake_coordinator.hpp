@@ -100,6 +100,7 @@ class FakeCoordinator {
 
   // Signs the present state as this version.
   void publish(ModelVersion version, std::uint64_t training_rounds) {
+    state_.shared.find("scale")->values[2] = static_cast<float>(training_rounds);
     tensors_ = state_.shared.encode();
     header_ = {.job = job_.id(),
                .version = version,
@@ -109,8 +110,9 @@ class FakeCoordinator {
                .catalogue = crypto::sha256(catalogue_.encode()),
                .size = tensors_.size(),
                .tensors = crypto::sha256(tensors_)};
-    header_.model_id = protocol::model_id(job_, model_->solver_version(), model_->layout(plan::Purpose::train),
-                                          header_.catalogue, header_.tensors);
+    header_.model_id =
+        protocol::model_id(job_, model_->solver_version(), model_->layout(plan::Purpose::train, training_rounds),
+                           header_.catalogue, header_.tensors);
   }
 
   protocol::CatalogueHeader catalogue_header() const {
@@ -182,7 +184,8 @@ class FakeCoordinator {
   }
   protocol::Manifest manifest(const plan::RoundPlanFields& fields,
                               std::optional<plan::UpdateLayout> layout = {}) const {
-    auto plan = plan::RoundPlan::create(fields, layout ? *layout : model_->layout(fields.purpose), no_floors());
+    auto plan = plan::RoundPlan::create(
+        fields, layout ? *layout : model_->layout(fields.purpose, header_.training_rounds), no_floors());
     EXPECT_TRUE(plan) << plan.error().to_string();
     return {.plan = protocol::sign_document(protocol::kManifestLabel, plan->encode(), key_),
             .revocations = revocations};

@@ -193,7 +193,7 @@ TEST_F(MaliciousCoordinatorTest, APlanWithAnotherModelIdIsRefused) {
 
 TEST_F(MaliciousCoordinatorTest, ALayoutThatIsNotTheModelsOwnIsRefused) {
   device.join(coordinator);
-  std::vector<plan::TensorLayout> tensors = coordinator.model().layout(plan::Purpose::train).tensors();
+  std::vector<plan::TensorLayout> tensors = coordinator.model().layout(plan::Purpose::train, 0).tensors();
   tensors[0].scale_log2 = static_cast<std::int8_t>(tensors[0].scale_log2 - 1);
   const auto layout = plan::UpdateLayout::create(tensors, 24, 8);
   ASSERT_TRUE(layout) << layout.error().to_string();
@@ -201,7 +201,7 @@ TEST_F(MaliciousCoordinatorTest, ALayoutThatIsNotTheModelsOwnIsRefused) {
 
   device.restart(coordinator);
   device.join(coordinator);
-  expect_refused(coordinator.manifest(coordinator.plan_fields(2), coordinator.model().layout(plan::Purpose::measure)),
+  expect_refused(coordinator.manifest(coordinator.plan_fields(2), coordinator.model().layout(plan::Purpose::measure, 0)),
                  ErrorCode::wrong_model, true);
 }
 

@@ -82,7 +82,7 @@ TEST_F(MfTest, ARoundOfNobodyShrinksTheFactorsAndStaysFinite) {
   ServerState state = trained(*model_, 2);
   const ServerState before = state;
   std::vector<std::vector<double>> nothing;
-  const plan::UpdateLayout layout = model_->layout(Purpose::train);
+  const plan::UpdateLayout layout = model_->layout(Purpose::train, 0);
   for (const auto& tensor : layout.tensors()) nothing.emplace_back(tensor.numbers(), 0.0);
   state.hidden["momentum"].assign(kItems * 6, 0.0);
   ASSERT_TRUE(model_->step(Purpose::train, state, nothing, 0).has_value());
@@ -120,7 +120,7 @@ TEST_F(MfTest, AbsurdButFiniteFactorsStillGiveAFiniteContribution) {
   ring::Contribution contribution;
   model_->contribute(Purpose::train, state.shared, data(0), contribution);
   ring::EncodeCounts counts;
-  EXPECT_TRUE(ring::encode(model_->layout(Purpose::train), contribution, counts).has_value());
+  EXPECT_TRUE(ring::encode(model_->layout(Purpose::train, 0), contribution, counts).has_value());
 }
 
 }  // namespace

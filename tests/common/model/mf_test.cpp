@@ -197,7 +197,7 @@ TEST_F(MfTest, FixedPointSumsGiveNearlyTheSameModelAndClipNothing) {
   ServerState plain = exact;
   for (int round = 0; round < 5; ++round) {
     advance(*model_, exact, Purpose::train);
-    ring::RoundSum sum(model_->layout(Purpose::train));
+    ring::RoundSum sum(model_->layout(Purpose::train, 0));
     ring::EncodeCounts counts;
     for (std::size_t u = 0; u < training_.size(); ++u) {
       ring::Contribution contribution;
@@ -283,7 +283,7 @@ TEST_F(MfTest, ADeviceWithoutTrainingRatingsContributesZeros) {
     EXPECT_TRUE(contribution.items.empty());
     EXPECT_TRUE(std::ranges::all_of(contribution.dense, [](double x) { return x == 0; }));
     ring::EncodeCounts counts;
-    EXPECT_TRUE(ring::encode(model_->layout(purpose), contribution, counts).has_value());
+    EXPECT_TRUE(ring::encode(model_->layout(purpose, 0), contribution, counts).has_value());
   }
   // Its scores are the mean and the items' own biases.
   const PrivateState mine = model_->solve(state.shared, nothing);

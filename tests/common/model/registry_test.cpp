@@ -84,10 +84,10 @@ TEST(Registry, LayoutsHaveHeadroomForEveryCohortSize) {
     const auto model = make_model("mf", {}, shape);
     ASSERT_TRUE(model.has_value()) << model.error().to_string();
     for (const auto purpose : {plan::Purpose::survey, plan::Purpose::train, plan::Purpose::measure}) {
-      EXPECT_EQ((*model)->layout(purpose).max_contributors(), contributors);
-      EXPECT_EQ((*model)->layout(purpose).bits(), 24);
+      EXPECT_EQ((*model)->layout(purpose, 0).max_contributors(), contributors);
+      EXPECT_EQ((*model)->layout(purpose, 0).bits(), 24);
     }
-    EXPECT_EQ((*model)->layout(plan::Purpose::train).items(), shape.items);
+    EXPECT_EQ((*model)->layout(plan::Purpose::train, 0).items(), shape.items);
   }
 }
 

@@ -254,9 +254,10 @@ void add_train_command(CLI::App& app, int& status) {
   CLI::Option* participation =
       command->add_option("--participation", arguments->participation, "Share of the people in a round")
           ->capture_default_str();
-  CLI::Option* aggregation =
-      command->add_option("--aggregation", arguments->aggregation, "How updates are summed: float or plain")
-          ->capture_default_str();
+  CLI::Option* aggregation = command
+                                 ->add_option("--aggregation", arguments->aggregation,
+                                              "How updates are summed: float, plain, or masked (as devices do)")
+                                 ->capture_default_str();
   command->add_option("--seed", arguments->seed, "Of the split, the draws and the model")->capture_default_str();
   CLI::Option* repeat = command->add_option("--repeat", arguments->repeat, "So many runs, with seeds from --seed on")
                             ->check(CLI::Range(1U, 1'000U))

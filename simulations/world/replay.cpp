@@ -11,6 +11,7 @@
 #include "common/dataset/rating.hpp"
 #include "common/model/registry.hpp"
 #include "coordinator/publish/trace.hpp"
+#include "simulations/world/masked_rounds.hpp"
 
 namespace chorus::sim {
 namespace {
@@ -164,12 +165,9 @@ std::string TraceOfTraining::line(const RoundReport& report) const {
                    .cohorts = {},
                    .quality = std::nullopt};
   if (report.purpose != plan::Purpose::survey) round.quality = report.outcome.quality;
-  const std::size_t size = model_.shape().max_contributors;
-  for (std::size_t first = 0; first < report.contributors.size(); first += size) {
+  for (const auto& members : cohorts_of(report.contributors, model_.shape().max_contributors)) {
     coordinator::TraceCohort cohort;
-    for (std::size_t k = first; k < std::min(first + size, report.contributors.size()); ++k) {
-      cohort.members.push_back(population_.device(report.contributors[k]));
-    }
+    for (const std::uint32_t user : members) cohort.members.push_back(population_.device(user));
     cohort.survivors = cohort.members;
     round.cohorts.push_back(std::move(cohort));
   }

@@ -27,8 +27,8 @@ struct Replay {
 // trace's line ("line 3").
 [[nodiscard]] Result<Replay> replay(std::string_view trace, const Population& population, unsigned threads);
 
-// The trace of a run in one process, in the coordinator's format, line by line. Cohorts are made of the contributors in
-// their order, `max_contributors` at most.
+// The trace of a run in one process, in the coordinator's format, line by line. Cohorts are cohorts_of() the
+// contributors, of the model's `max_contributors` at most.
 class TraceOfTraining {
  public:
   TraceOfTraining(const model::Model& model, const Population& population);

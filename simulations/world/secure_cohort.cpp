@@ -16,17 +16,14 @@ Status MemoryPromises::charge(std::uint32_t honest) {
   return {};
 }
 
-Status MemoryPromises::vote(const Digest &h3) {
-  if (voted_ && *voted_ != h3)
-    return fail(ErrorCode::already_signed,
-                "another survivor set was voted for");
+Status MemoryPromises::vote(const Digest& h3) {
+  if (voted_ && *voted_ != h3) return fail(ErrorCode::already_signed, "another survivor set was voted for");
   voted_ = h3;
   return {};
 }
 
-EnrolledDevices::EnrolledDevices(std::uint32_t count, WallTime enrolled_at,
-                                 WallTime expires_at,
-                                 crypto::RandomSource &random)
+EnrolledDevices::EnrolledDevices(std::uint32_t count, WallTime enrolled_at, WallTime expires_at,
+                                 crypto::RandomSource& random)
     : authority_(crypto::SigningKey::generate(random)) {
   devices_.reserve(count);
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -43,95 +40,81 @@ EnrolledDevices::EnrolledDevices(std::uint32_t count, WallTime enrolled_at,
 namespace {
 
 class Session {
-public:
-  Session(const EnrolledDevices &devices, CohortRun run,
-          crypto::RandomSource &random)
+ public:
+  Session(const EnrolledDevices& devices, CohortRun run, crypto::RandomSource& random)
       : run_(std::move(run)),
-        n_(static_cast<std::uint32_t>(run_.devices.size())), promises_(n_),
-        bytes_up_(n_, 0), bytes_down_(n_, 0),
-        sum_(run_.terms, ids(devices), rules(devices), coordinator_statements(),
-             now_) {
+        n_(static_cast<std::uint32_t>(run_.devices.size())),
+        promises_(n_),
+        bytes_up_(n_, 0),
+        bytes_down_(n_, 0),
+        sum_(run_.terms, ids(devices), rules(devices), coordinator_statements(), now_) {
     for (std::uint32_t m = 0; m < n_; ++m) {
-      const EnrolledDevices::Device &device = devices[run_.devices[m]];
-      members_.emplace_back(
-          client::SumTerms{run_.terms.h0, run_.terms.layout, run_.terms.bounds},
-          client::SumIdentity{&device.statement, &device.key}, rules(devices),
-          member_statements(), std::move(run_.updates[m]), random,
-          promises_[m]);
+      const EnrolledDevices::Device& device = devices[run_.devices[m]];
+      members_.emplace_back(client::SumTerms{run_.terms.h0, run_.terms.layout, run_.terms.bounds},
+                            client::SumIdentity{&device.statement, &device.key}, rules(devices), member_statements(),
+                            std::move(run_.updates[m]), random, promises_[m]);
     }
     run_.silence.resize(n_, Silence::never);
   }
 
   Result<CohortOutcome> run() {
     leaves();
-    while (sum_.phase() != SecureSum::Phase::done &&
-           sum_.phase() != SecureSum::Phase::aborted) {
+    while (sum_.phase() != SecureSum::Phase::done && sum_.phase() != SecureSum::Phase::aborted) {
       step();
       // Whoever did not answer is silent: its phase ends at its deadline.
-      if (const std::optional<Moment> deadline = sum_.next_deadline();
-          deadline && pending_.empty()) {
+      if (const std::optional<Moment> deadline = sum_.next_deadline(); deadline && pending_.empty()) {
         now_ = *deadline;
         on_coordinator([&] { return sum_.on_time(now_); });
       }
     }
-    if (const Error *const reason = sum_.reason())
-      return fail(*reason);
-    for (client::SumMember &member : members_) {
-      if (member.state() == client::SumMember::State::unmasked)
-        CHORUS_TRY_DO(member.finish());
+    if (const Error* const reason = sum_.reason()) return fail(*reason);
+    for (client::SumMember& member : members_) {
+      if (member.state() == client::SumMember::State::unmasked) CHORUS_TRY_DO(member.finish());
     }
-    return CohortOutcome{*sum_.sum(), sum_.survivors(), std::move(bytes_up_),
-                         std::move(bytes_down_)};
+    return CohortOutcome{*sum_.sum(), sum_.survivors(), std::move(bytes_up_), std::move(bytes_down_)};
   }
 
-private:
-  std::vector<identity::DeviceId> ids(const EnrolledDevices &devices) const {
+ private:
+  std::vector<identity::DeviceId> ids(const EnrolledDevices& devices) const {
     std::vector<identity::DeviceId> out;
-    for (const std::uint32_t device : run_.devices)
-      out.push_back(devices[device].statement.id);
+    for (const std::uint32_t device : run_.devices) out.push_back(devices[device].statement.id);
     return out;
   }
-  secagg::AdmissionRules rules(const EnrolledDevices &devices) const {
+  secagg::AdmissionRules rules(const EnrolledDevices& devices) const {
     return {devices.authority(), run_.today, std::chrono::seconds{0}, nullptr};
   }
-  secagg::VerifiedStatements &coordinator_statements() {
-    return run_.coordinator_knows != nullptr ? *run_.coordinator_knows
-                                             : own_statements_;
+  secagg::VerifiedStatements& coordinator_statements() {
+    return run_.coordinator_knows != nullptr ? *run_.coordinator_knows : own_statements_;
   }
-  secagg::VerifiedStatements &member_statements() {
+  secagg::VerifiedStatements& member_statements() {
     return run_.members_know != nullptr ? *run_.members_know : own_statements_;
   }
 
-  template <typename Work> auto on_member(std::uint32_t member, Work &&work) {
-    if (run_.meter != nullptr)
-      run_.meter->begin_member(member);
+  template <typename Work>
+  auto on_member(std::uint32_t member, Work&& work) {
+    if (run_.meter != nullptr) run_.meter->begin_member(member);
     auto result = work(members_[member]);
-    if (run_.meter != nullptr)
-      run_.meter->end_member(member);
+    if (run_.meter != nullptr) run_.meter->end_member(member);
     return result;
   }
   // `work` gives the coordinator's actions, or refuses one member's message.
   template <typename Work>
-  SecureSum::Actions metered(bool recovery, Work &&work) {
-    if (run_.meter != nullptr)
-      run_.meter->begin_coordinator(recovery);
+  SecureSum::Actions metered(bool recovery, Work&& work) {
+    if (run_.meter != nullptr) run_.meter->begin_coordinator(recovery);
     SecureSum::Actions actions = work();
-    if (run_.meter != nullptr)
-      run_.meter->end_coordinator(recovery);
+    if (run_.meter != nullptr) run_.meter->end_coordinator(recovery);
     return actions;
   }
-  template <typename Work> void on_coordinator(Work &&work) {
+  template <typename Work>
+  void on_coordinator(Work&& work) {
     carry_out(metered(false, std::forward<Work>(work)));
   }
   void carry_out(SecureSum::Actions actions) {
-    for (SecureSum::Action &action : actions) {
-      if (auto *const entered = std::get_if<SecureSum::Entered>(&action))
-        pending_ = std::move(entered->members);
-      if (auto *const recover = std::get_if<SecureSum::Recover>(&action)) {
-        SumRecovery &recovery = *recover->work;
-        carry_out(metered(true, [&] {
-          return sum_.on_recovered(recovery.run(run_.threads), recovery);
-        }));
+    for (SecureSum::Action& action : actions) {
+      if (auto* const entered = std::get_if<SecureSum::Entered>(&action)) pending_ = std::move(entered->members);
+      if (auto* const recover = std::get_if<SecureSum::Recover>(&action)) {
+        SumRecovery& recovery = *recover->work;
+        carry_out(metered(true, [&] { return sum_.on_recovered(recovery.run(run_.threads), recovery); }));
       }
     }
   }
@@ -141,19 +124,15 @@ private:
   }
 
   [[nodiscard]] bool silent(std::uint32_t member, Silence from) const {
-    return run_.silence[member] != Silence::never &&
-           run_.silence[member] <= from;
+    return run_.silence[member] != Silence::never && run_.silence[member] <= from;
   }
 
   void leaves() {
     for (std::uint32_t m = 0; m < n_; ++m) {
-      if (silent(m, Silence::before_advertising))
-        continue;
-      const Bytes leaf = on_member(
-          m, [](client::SumMember &member) { return member.advertise(); });
+      if (silent(m, Silence::before_advertising)) continue;
+      const Bytes leaf = on_member(m, [](client::SumMember& member) { return member.advertise(); });
       bytes_up_[m] += leaf.size();
-      on_coordinator(
-          [&] { return accepted(sum_.on_leaf(m, leaf, run_.today, now_)); });
+      on_coordinator([&] { return accepted(sum_.on_leaf(m, leaf, run_.today, now_)); });
     }
   }
 
@@ -163,68 +142,50 @@ private:
     members.swap(pending_);
     const SecureSum::Phase phase = sum_.phase();
     for (const std::uint32_t m : members) {
-      if (sum_.phase() != phase)
-        break; // enough have answered
-      if (run_.meter != nullptr)
-        run_.meter->begin_coordinator(false);
+      if (sum_.phase() != phase) break;  // enough have answered
+      if (run_.meter != nullptr) run_.meter->begin_coordinator(false);
       const std::optional<Bytes> message = sum_.message_for(m);
-      if (run_.meter != nullptr)
-        run_.meter->end_coordinator(false);
-      CHORUS_ENSURE(message.has_value(),
-                    "whom a phase concerns gets its message");
+      if (run_.meter != nullptr) run_.meter->end_coordinator(false);
+      CHORUS_ENSURE(message.has_value(), "whom a phase concerns gets its message");
       bytes_down_[m] += message->size();
       answer(m, phase, *message);
     }
   }
 
   void answer(std::uint32_t m, SecureSum::Phase phase, ByteView message) {
-    const auto reply = [&](Silence last, auto &&ask, auto &&give) {
-      if (silent(m, last))
-        return;
+    const auto reply = [&](Silence last, auto&& ask, auto&& give) {
+      if (silent(m, last)) return;
       Result<std::optional<Bytes>> said = on_member(m, ask);
-      CHORUS_ENSURE(said.has_value() && said->has_value(),
-                    "an honest coordinator's message is accepted");
+      CHORUS_ENSURE(said.has_value() && said->has_value(), "an honest coordinator's message is accepted");
       bytes_up_[m] += (*said)->size();
       on_coordinator([&] { return accepted(give(**said)); });
     };
     switch (phase) {
-    case SecureSum::Phase::sharing:
-      return reply(
-          Silence::before_shares,
-          [&](client::SumMember &member) { return member.on_roster(message); },
-          [&](const Bytes &said) { return sum_.on_shares(m, said, now_); });
-    case SecureSum::Phase::masking:
-      return masked(m, message);
-    case SecureSum::Phase::voting:
-      return reply(
-          Silence::before_vote,
-          [&](client::SumMember &member) {
-            return member.on_survivors(message);
-          },
-          [&](const Bytes &said) { return sum_.on_vote(m, said, now_); });
-    default:
-      return reply(
-          Silence::before_openings,
-          [&](client::SumMember &member) {
-            return member.on_certificate(message);
-          },
-          [&](const Bytes &said) { return sum_.on_openings(m, said, now_); });
+      case SecureSum::Phase::sharing:
+        return reply(
+            Silence::before_shares, [&](client::SumMember& member) { return member.on_roster(message); },
+            [&](const Bytes& said) { return sum_.on_shares(m, said, now_); });
+      case SecureSum::Phase::masking:
+        return masked(m, message);
+      case SecureSum::Phase::voting:
+        return reply(
+            Silence::before_vote, [&](client::SumMember& member) { return member.on_survivors(message); },
+            [&](const Bytes& said) { return sum_.on_vote(m, said, now_); });
+      default:
+        return reply(
+            Silence::before_openings, [&](client::SumMember& member) { return member.on_certificate(message); },
+            [&](const Bytes& said) { return sum_.on_openings(m, said, now_); });
     }
   }
 
   void masked(std::uint32_t m, ByteView message) {
-    if (silent(m, Silence::before_masked))
-      return;
-    const auto said = on_member(m, [&](client::SumMember &member) {
-      return member.on_delivery(message);
-    });
-    CHORUS_ENSURE(said.has_value() && said->has_value(),
-                  "an honest coordinator's message is accepted");
-    const client::MaskedUpdate &update = **said;
+    if (silent(m, Silence::before_masked)) return;
+    const auto said = on_member(m, [&](client::SumMember& member) { return member.on_delivery(message); });
+    CHORUS_ENSURE(said.has_value() && said->has_value(), "an honest coordinator's message is accepted");
+    const client::MaskedUpdate& update = **said;
     bytes_up_[m] += update.vector.size() + update.end.size();
     on_coordinator([&] {
-      const Status taken =
-          sum_.on_piece(m, 0, update.vector.size(), update.vector, now_);
+      const Status taken = sum_.on_piece(m, 0, update.vector.size(), update.vector, now_);
       CHORUS_ENSURE(taken.has_value(), "an honest member's vector is accepted");
       return accepted(sum_.on_masked(m, update.end, now_));
     });
@@ -242,13 +203,11 @@ private:
   std::vector<std::uint32_t> pending_;
 };
 
-} // namespace
+}  // namespace
 
-Result<CohortOutcome> run_cohort(const EnrolledDevices &devices, CohortRun run,
-                                 crypto::RandomSource &random) {
-  CHORUS_ENSURE(run.devices.size() == run.updates.size(),
-                "one update a member");
+Result<CohortOutcome> run_cohort(const EnrolledDevices& devices, CohortRun run, crypto::RandomSource& random) {
+  CHORUS_ENSURE(run.devices.size() == run.updates.size(), "one update a member");
   return Session(devices, std::move(run), random).run();
 }
 
-} // namespace chorus::sim
+}  // namespace chorus::sim

@@ -9,6 +9,14 @@ namespace chorus::sim {
 namespace {
 
 constexpr std::uint32_t kMostMembers = 512;
+
+struct NamedAggregation {
+  std::string_view name;
+  Aggregation aggregation;
+};
+constexpr NamedAggregation kAggregations[] = {
+    {"float", Aggregation::floating}, {"plain", Aggregation::plain}, {"masked", Aggregation::masked}};
+
 constexpr std::string_view kServerSettings[] = {"rate", "momentum"};
 
 const model::Family* find_family(std::string_view name) {
@@ -52,10 +60,12 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
     for (const model::Family& each : model::families()) names += (names.empty() ? "" : ", ") + std::string(each.name);
     return refuse(fmt::format("there is no model '{}'; known: {}", family, names), "--model");
   }
-  if (aggregation != "plain" && aggregation != "float") {
-    return refuse(fmt::format("there is no aggregation '{}'; known: float, plain", aggregation), "--aggregation");
+  const auto* const named = std::ranges::find(kAggregations, aggregation, &NamedAggregation::name);
+  if (named == std::end(kAggregations)) {
+    return refuse(fmt::format("there is no aggregation '{}'; known: float, plain, masked", aggregation),
+                  "--aggregation");
   }
-  settings.aggregation = aggregation == "plain" ? Aggregation::plain : Aggregation::floating;
+  settings.aggregation = named->aggregation;
   if (!(participation > 0 && participation <= 1)) {
     return refuse(fmt::format("{} is not a share above 0 and up to 1", participation), "--participation");
   }
@@ -117,7 +127,8 @@ std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64
   }
   const dataset::DataContract& contract = made.shape().contract;
   all.emplace_back("rounds", std::uint64_t{rounds.value_or(made.preset_rounds())});
-  all.emplace_back("aggregation", std::string(aggregation == Aggregation::plain ? "plain" : "float"));
+  all.emplace_back("aggregation",
+                   std::string(std::ranges::find(kAggregations, aggregation, &NamedAggregation::aggregation)->name));
   all.emplace_back("participation", participation);
   all.emplace_back("cohort.size", std::uint64_t{cohort_size});
   all.emplace_back("cohort.order", std::string(order == CohortOrder::random ? "random" : "round-robin"));

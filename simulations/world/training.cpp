@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "common/crypto/hash.hpp"
 #include "common/ring/fixed_point.hpp"
@@ -24,8 +25,10 @@ model::LocalData known_items(const model::LocalData& data, std::uint32_t items) 
 }  // namespace
 
 Training::Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation,
-                   unsigned threads)
-    : model_(&model), users_(users), aggregation_(aggregation), threads_(threads), state_(model.initial()) {}
+                   unsigned threads, std::uint64_t seed)
+    : model_(&model), users_(users), aggregation_(aggregation), threads_(threads), state_(model.initial()) {
+  if (aggregation == Aggregation::masked) masked_.emplace(static_cast<std::uint32_t>(users.size()), seed);
+}
 
 Digest Training::digest() const {
   return crypto::sha256(state_.shared.encode());
@@ -38,18 +41,27 @@ void Training::grow(const model::Model& longer) {
 }
 
 Result<RoundOutcome> Training::round(plan::Purpose purpose, std::span<const std::uint32_t> contributors) {
-  return aggregation_ == Aggregation::plain ? round_with<ring::RoundSum>(purpose, contributors)
-                                            : round_with<FloatSum>(purpose, contributors);
+  const plan::UpdateLayout layout = model_->layout(purpose, model_->training_rounds(state_.shared));
+  ring::EncodeCounts counts;
+  switch (aggregation_) {
+    case Aggregation::floating:
+      return conclude(purpose, sum_in_clear<FloatSum>(purpose, layout, contributors, counts), counts);
+    case Aggregation::plain:
+      return conclude(purpose, sum_in_clear<ring::RoundSum>(purpose, layout, contributors, counts), counts);
+    case Aggregation::masked:
+      return conclude(purpose, sum_masked(purpose, layout, contributors, counts), counts);
+  }
+  std::unreachable();
 }
 
 template <typename Sum>
-Result<RoundOutcome> Training::round_with(plan::Purpose purpose, std::span<const std::uint32_t> contributors) {
+Result<Sum> Training::sum_in_clear(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                   std::span<const std::uint32_t> contributors, ring::EncodeCounts& counts) const {
   struct Part {
     std::optional<Sum> sum;
     ring::EncodeCounts counts;
     std::optional<Error> error;
   };
-  const plan::UpdateLayout layout = model_->layout(purpose, model_->training_rounds(state_.shared));
   std::vector<Part> parts(kChunks);
   for_each_chunk(contributors.size(), threads_, [&](const Chunk& chunk) {
     Part& part = parts[chunk.index];
@@ -63,19 +75,40 @@ Result<RoundOutcome> Training::round_with(plan::Purpose purpose, std::span<const
       return;
     }
   });
-  RoundOutcome outcome;
   Sum& total = *parts.front().sum;
   for (std::size_t c = 0; c < parts.size(); ++c) {
     if (parts[c].error) return fail(*parts[c].error);
     if (c > 0) total.add(*parts[c].sum);
-    outcome.clipped += parts[c].counts.clipped;
+    counts.clipped += parts[c].counts.clipped;
   }
+  return std::move(total);
+}
+
+Result<ring::RoundSum> Training::sum_masked(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                            std::span<const std::uint32_t> contributors, ring::EncodeCounts& counts) {
+  const auto update = [&](std::uint32_t user, ring::EncodeCounts& changed) -> Result<crypto::ZeroizingBytes> {
+    ring::Contribution contribution;
+    model_->contribute(purpose, state_.shared, known_items(users_[user], model_->shape().items), contribution);
+    auto packed = ring::encode(layout, contribution, changed);
+    if (!packed) return fail(packed.error().at("user " + std::to_string(user)));
+    return packed;
+  };
+  return masked_->sum(purpose, layout, contributors, update, counts, threads_);
+}
+
+template <typename Sum>
+Result<RoundOutcome> Training::conclude(plan::Purpose purpose, const Result<Sum>& sum,
+                                        const ring::EncodeCounts& counts) {
+  if (!sum) return fail(sum.error());
+  const std::size_t tensors = model_->layout(purpose, model_->training_rounds(state_.shared)).tensors().size();
   std::vector<std::vector<double>> sums;
-  for (std::size_t t = 0; t < layout.tensors().size(); ++t) sums.push_back(total.numbers(t));
-  outcome.contributors = total.contributors();
+  for (std::size_t t = 0; t < tensors; ++t) sums.push_back(sum->numbers(t));
+  RoundOutcome outcome;
+  outcome.clipped = counts.clipped;
+  outcome.contributors = sum->contributors();
   outcome.quality = model_->quality(purpose, sums);
   if (purpose != plan::Purpose::measure) {
-    CHORUS_TRY_DO(model_->step(purpose, state_, sums, total.contributors()));
+    CHORUS_TRY_DO(model_->step(purpose, state_, sums, sum->contributors()));
     ++version_;
   }
   return outcome;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -12,12 +13,14 @@
 #include "common/evaluation/user_data.hpp"
 #include "common/model/model.hpp"
 #include "common/plan/round_plan.hpp"
+#include "simulations/world/masked_rounds.hpp"
 
 namespace chorus::sim {
 
 enum class Aggregation {
   floating,  // "float": sums of 64-bit floats, nothing clipped or rounded; the reference
   plain,     // "plain": the fixed-point integers that devices would upload, without masks
+  masked,    // "masked": the same integers through CSA/1 in every cohort; the same sums, and slow
 };
 
 struct RoundOutcome {
@@ -30,7 +33,9 @@ struct RoundOutcome {
 // many. `model` and `users` must outlive it. Ratings of items beyond the model's catalogue do not count (yet).
 class Training {
  public:
-  Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation, unsigned threads);
+  // `seed`: of the keys and masks of masked sums; it changes no result.
+  Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation, unsigned threads,
+           std::uint64_t seed = 1);
 
   [[nodiscard]] const model::ServerState& state() const noexcept { return state_; }
   [[nodiscard]] ModelVersion version() const noexcept { return ModelVersion(version_); }
@@ -42,12 +47,20 @@ class Training {
   void grow(const model::Model& longer);
 
   // The users' contributions, their sum, and, unless it only measures, the server's step. REQUIRES: users are below
-  // users.size(), each at most once. Errors: non_finite; version and state are then unchanged.
+  // users.size(), each at most once. Errors: non_finite; masked, those of MaskedRounds::sum. Version and state are then
+  // unchanged.
   [[nodiscard]] Result<RoundOutcome> round(plan::Purpose purpose, std::span<const std::uint32_t> contributors);
 
  private:
   template <typename Sum>
-  [[nodiscard]] Result<RoundOutcome> round_with(plan::Purpose purpose, std::span<const std::uint32_t> contributors);
+  [[nodiscard]] Result<Sum> sum_in_clear(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                         std::span<const std::uint32_t> contributors, ring::EncodeCounts& counts) const;
+  [[nodiscard]] Result<ring::RoundSum> sum_masked(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                                  std::span<const std::uint32_t> contributors,
+                                                  ring::EncodeCounts& counts);
+  template <typename Sum>
+  [[nodiscard]] Result<RoundOutcome> conclude(plan::Purpose purpose, const Result<Sum>& sum,
+                                              const ring::EncodeCounts& counts);
 
   const model::Model* model_;
   const evaluation::UserData& users_;
@@ -55,6 +68,7 @@ class Training {
   unsigned threads_;
   model::ServerState state_;
   std::uint64_t version_ = 0;
+  std::optional<MaskedRounds> masked_;  // there if the aggregation is
 };
 
 }  // namespace chorus::sim

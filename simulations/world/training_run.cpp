@@ -72,7 +72,7 @@ Status run_training(const model::Model& model, const Population& population, con
   CHORUS_ENSURE(population.size() > 0 && options.participation > 0 && options.participation <= 1,
                 "a training has people, and a share of them takes part");
   const dataset::ByUser tests(test);
-  Training training(model, population.data(), options.aggregation, options.threads);
+  Training training(model, population.data(), options.aggregation, options.threads, options.seed);
   Draw draw(population.size(), options);
   for (std::uint32_t round = model.needs_survey() ? 0 : 1; round <= options.rounds; ++round) {
     RoundReport report;

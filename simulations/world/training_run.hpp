@@ -26,7 +26,7 @@ struct TrainingOptions {
   Aggregation aggregation = Aggregation::plain;
   double participation = 1;  // share of the people in a round, within (0, 1]
   CohortOrder order = CohortOrder::random;
-  std::uint64_t seed = 1;  // of the draws
+  std::uint64_t seed = 1;  // of the draws, and of the keys and masks of masked sums
   unsigned threads = 1;    // never changes a result
   std::function<Moment()> clock = [] { return Moment(); };
 };
@@ -47,7 +47,7 @@ struct RoundReport {
 };
 
 // Runs the whole training; calls `on_round` after each round, the survey too. `test` is over the population's id maps.
-// Errors: non_finite.
+// Errors: those of Training::round.
 [[nodiscard]] Status run_training(const model::Model& model, const Population& population,
                                   const dataset::RatingTable& test, const TrainingOptions& options,
                                   const std::function<void(const RoundReport&)>& on_round);

@@ -128,19 +128,24 @@ Ridge::Ridge(std::size_t dimension, std::size_t rows)
       targets_(rows, 0.0),
       normal_(stride_ * stride_, 0.0) {}
 
-void Ridge::factorise(std::span<const double> prior) {
+void Ridge::factorise(std::span<const double> prior, std::span<const double> extra) {
   static const Kernel outer_products = choose_kernel();
   // A Gram matrix plus a positive diagonal is positive definite, but rows that dwarf the prior by 10^15 (a published
   // model may hold any finite number) can lose it in rounding: then the prior grows until the pivots are positive.
   for (double weight = 1;; weight *= 16) {
     outer_products(y_.data(), rows(), stride_, normal_.data());
     for (std::size_t k = 0; k < dimension_; ++k) normal_[k * stride_ + k] += weight * prior[k];
+    if (!extra.empty()) {
+      for (std::size_t j = 0; j < dimension_; ++j) {
+        for (std::size_t k = j; k < dimension_; ++k) normal_[j * stride_ + k] += extra[j * dimension_ + k];
+      }
+    }
     if (cholesky(normal_.data(), dimension_, stride_)) return;
     CHORUS_ENSURE(std::isfinite(weight), "a ridge of finite rows can be solved");
   }
 }
 
-crypto::ZeroizingVector<double> Ridge::solution() const {
+crypto::ZeroizingVector<double> Ridge::solution(std::span<const double> right) const {
   // Σ_r y_r t_r, a tile of columns at a time in registers.
   crypto::ZeroizingVector<double> x(stride_, 0.0);
   for (std::size_t k = 0; k < stride_; k += kTile) {
@@ -154,8 +159,20 @@ crypto::ZeroizingVector<double> Ridge::solution() const {
     for (std::size_t p = 0; p < kTile / 2; ++p) store(x.data() + k + 2 * p, sums[p]);
   }
   x.resize(dimension_);
+  for (std::size_t k = 0; k < right.size(); ++k) x[k] += right[k];
   solve(x);
   return x;
+}
+
+crypto::ZeroizingVector<double> Ridge::inverse() const {
+  // M⁻¹ is symmetric: its rows are its columns.
+  crypto::ZeroizingVector<double> rows(dimension_ * dimension_, 0.0);
+  for (std::size_t k = 0; k < dimension_; ++k) {
+    const std::span<double> row(rows.data() + k * dimension_, dimension_);
+    row[k] = 1;
+    solve(row);
+  }
+  return rows;
 }
 
 double Ridge::predict(std::span<const double> x, std::size_t r) const noexcept {

@@ -1,5 +1,5 @@
 // Exact ridge regression of small dimension, in 64-bit floats: the device's local solve.
-//   x = (Σ_r y_r y_rᵀ + diag(prior))⁻¹ Σ_r y_r t_r
+//   x = (Σ_r y_r y_rᵀ + diag(prior) + extra)⁻¹ (Σ_r y_r t_r + right)
 // Sums run over the rows in their order, one accumulator a matrix entry, whatever the vector width of the machine, so
 // that every machine gets the same bytes (a blocked library product would sum in an order that depends on the caches).
 // Rows are personal: the memory is wiped. Not thread-safe.
@@ -32,10 +32,13 @@ class Ridge {
   [[nodiscard]] double& target(std::size_t r) noexcept { return targets_[r]; }
   [[nodiscard]] double target(std::size_t r) const noexcept { return targets_[r]; }
 
-  // Sums the rows and factorises. REQUIRES: prior has [dimension] positive numbers, rows are finite.
-  void factorise(std::span<const double> prior);
-  // After factorise(): x, or in place M⁻¹ b.
-  [[nodiscard]] crypto::ZeroizingVector<double> solution() const;
+  // Sums the rows and factorises. REQUIRES: prior has [dimension] positive numbers, rows are finite; `extra`, if any,
+  // is a symmetric positive semidefinite matrix, [dimension × dimension], of which the upper triangle is read.
+  void factorise(std::span<const double> prior, std::span<const double> extra = {});
+  // After factorise(): x, or in place M⁻¹ b. `right`, if any, has [dimension] numbers.
+  [[nodiscard]] crypto::ZeroizingVector<double> solution(std::span<const double> right = {}) const;
+  // After factorise(): M⁻¹, [dimension × dimension].
+  [[nodiscard]] crypto::ZeroizingVector<double> inverse() const;
   void solve(std::span<double> b) const noexcept { cholesky_solve(normal_.data(), dimension_, stride_, b.data()); }
   // x · row r.
   [[nodiscard]] double predict(std::span<const double> x, std::size_t r) const noexcept;

@@ -17,7 +17,7 @@ struct NamedAggregation {
 constexpr NamedAggregation kAggregations[] = {
     {"float", Aggregation::floating}, {"plain", Aggregation::plain}, {"masked", Aggregation::masked}};
 
-constexpr std::string_view kServerSettings[] = {"rate", "momentum"};
+constexpr std::string_view kServerSettings[] = {"optimizer", "rate", "momentum"};
 
 const model::Family* find_family(std::string_view name) {
   const auto found = std::ranges::find(model::families(), name, &model::Family::name);
@@ -104,8 +104,9 @@ Result<std::unique_ptr<model::Model>> TrainSettings::make_model(std::uint32_t it
                                                                 const dataset::DataContract& contract,
                                                                 std::uint64_t seed) const {
   model::Settings complete = model;
-  if (const model::Family* known = find_family(family); known != nullptr && has_setting(*known, "seed")) {
-    complete.try_emplace("seed", fmt::format("{}", seed));
+  if (const model::Family* known = find_family(family); known != nullptr) {
+    if (has_setting(*known, "seed")) complete.try_emplace("seed", fmt::format("{}", seed));
+    if (has_setting(*known, "participation")) complete.try_emplace("participation", fmt::format("{}", participation));
   }
   return model::make_model(family, complete, {.items = items, .contract = contract, .max_contributors = cohort_size});
 }
@@ -136,7 +137,7 @@ std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64
   all.emplace_back("contract.maximum", double{contract.maximum});
   all.emplace_back("contract.step", double{contract.step});
   all.emplace_back("contract.max_items_per_user", std::uint64_t{contract.max_items_per_user});
-  if (participation < 1) {
+  if (participation < 1 && !made.settings().contains("participation")) {
     all.emplace_back("note", std::string("the model steps on the survivors' sums as with everybody; it has no update "
                                          "made for partial participation"));
   }

@@ -9,7 +9,7 @@
 #include "common/model/mf/mf.hpp"
 
 namespace chorus::model::mf {
-Ridge Mf::ridge(const Shared& shared, std::span<const Observation> training) const {
+Ridge Mf::rows_of(const Shared& shared, std::span<const Observation> training) const {
   const std::size_t d = dimension();
   Ridge ridge(d, training.size());
   for (std::size_t r = 0; r < training.size(); ++r) {
@@ -19,8 +19,13 @@ Ridge Mf::ridge(const Shared& shared, std::span<const Observation> training) con
     for (std::size_t k = 1; k < d; ++k) y[k] = double{w[k]};
     ridge.target(r) = (double{training[r].value} - shared.mean) / shared.deviation - double{w[0]};
   }
-  ridge.factorise(prior_);
   return ridge;
+}
+
+crypto::ZeroizingVector<double> Mf::factor_of(const TensorSet& shared, std::span<const Observation> training) const {
+  Ridge ridge = rows_of(view(shared), training);
+  ridge.factorise(prior_);
+  return ridge.solution();
 }
 
 double Mf::predicted_rating(const Shared& shared, std::span<const double> x, std::uint32_t item) const {
@@ -46,7 +51,7 @@ PrivateState Mf::solve(const TensorSet& shared, const LocalData& data) const {
   if (training.empty()) {
     state.factor.assign(dimension(), 0.0);
   } else {
-    state.factor = ridge(view(shared), training).solution();
+    state.factor = factor_of(shared, training);
   }
   return state;
 }
@@ -60,16 +65,16 @@ void Mf::contribute(plan::Purpose purpose, const TensorSet& shared, const LocalD
                        .held_out = latest(data.held_out, cap, kept_held_out)};
   switch (purpose) {
     case plan::Purpose::survey:
-      out.reset(survey_layout_, 0);
+      out.reset(layouts_.survey, 0);
       if (!kept.training.empty()) survey(kept.training, out);
       return;
     case plan::Purpose::train:
-      out.reset(train_layout_, kept.training.size());
-      if (!kept.training.empty()) train(view(shared), kept, out);
+      out.reset(layouts_.train, kept.training.size());
+      if (!kept.training.empty()) train(shared, kept, out);
       return;
     case plan::Purpose::measure:
-      out.reset(measure_layout_, 0);
-      if (!kept.training.empty()) measure(view(shared), kept, out);
+      out.reset(layouts_.measure, 0);
+      if (!kept.training.empty()) measure(shared, kept, out);
       return;
   }
 }
@@ -85,24 +90,23 @@ void Mf::survey(std::span<const Observation> training, ring::Contribution& out) 
   }
 }
 
-void Mf::train(const Shared& shared, const LocalData& data, ring::Contribution& out) const {
+void Mf::train(const TensorSet& tensors, const LocalData& data, ring::Contribution& out) const {
   const std::size_t d = dimension();
-  const Ridge solved = ridge(shared, data.training);
+  const Shared shared = view(tensors);
+  Ridge solved = rows_of(shared, data.training);
+  solved.factorise(prior_);
   const crypto::ZeroizingVector<double> x = solved.solution();
   crypto::ZeroizingVector<double> z = x;
   z[0] = 1;
 
   // Items: g_i = e_ui z_u and a one.
   const std::size_t width = d + 1;
-  double training_error = 0;
+  const crypto::ZeroizingVector<double> e = residuals(solved, x);
   for (std::size_t r = 0; r < data.training.size(); ++r) {
     out.items[r] = data.training[r].item;
-    const double residual = solved.target(r) - solved.predict(x, r);
     double* const __restrict row = out.rows.data() + r * width;
-    for (std::size_t k = 0; k < d; ++k) row[k] = residual * z[k];
+    for (std::size_t k = 0; k < d; ++k) row[k] = e[r] * z[k];
     row[d] = 1;
-    const double rating = double{data.training[r].value};
-    training_error += squared_error(rating, rating - shared.deviation * residual);
   }
 
   // Once: n_u z_u z_uᵀ (lower triangle, by rows), n_u, metrics.
@@ -112,29 +116,46 @@ void Mf::train(const Shared& shared, const LocalData& data, ring::Contribution& 
     for (std::size_t column = 0; column <= row; ++column) *dense++ = n * z[row] * z[column];
   }
   *dense++ = n;
-  for (const Observation& rating : data.held_out) {
-    dense[metric::kHeldOutError] += squared_error(double{rating.value}, predicted_rating(shared, x, rating.item));
-  }
-  dense[metric::kHeldOut] = static_cast<double>(data.held_out.size());
-  dense[metric::kTrainingError] = training_error;
-  dense[metric::kTraining] = n;
-  dense[metric::kDevices] = 1;
+  write_metrics(data, training_error(shared, data.training, e), squared_errors(shared, x, data.held_out),
+                {dense, metric::kSize});
 }
 
-void Mf::measure(const Shared& shared, const LocalData& data, ring::Contribution& out) const {
-  const crypto::ZeroizingVector<double> x = ridge(shared, data.training).solution();
-  const auto error = [&](std::span<const Observation> ratings) {
-    double sum = 0;
-    for (const Observation& rating : ratings) {
-      sum += squared_error(double{rating.value}, predicted_rating(shared, x, rating.item));
-    }
-    return sum;
-  };
-  out.dense[metric::kHeldOutError] = error(data.held_out);
-  out.dense[metric::kHeldOut] = static_cast<double>(data.held_out.size());
-  out.dense[metric::kTrainingError] = error(data.training);
-  out.dense[metric::kTraining] = static_cast<double>(data.training.size());
-  out.dense[metric::kDevices] = 1;
+crypto::ZeroizingVector<double> Mf::residuals(const Ridge& solved, std::span<const double> x) {
+  crypto::ZeroizingVector<double> e(solved.rows());
+  for (std::size_t r = 0; r < e.size(); ++r) e[r] = solved.target(r) - solved.predict(x, r);
+  return e;
+}
+
+double Mf::training_error(const Shared& shared, std::span<const Observation> training,
+                          std::span<const double> residuals) const {
+  double sum = 0;
+  for (std::size_t r = 0; r < training.size(); ++r) {
+    const double rating = double{training[r].value};
+    sum += squared_error(rating, rating - shared.deviation * residuals[r]);
+  }
+  return sum;
+}
+
+double Mf::squared_errors(const Shared& shared, std::span<const double> x, std::span<const Observation> ratings) const {
+  double sum = 0;
+  for (const Observation& rating : ratings) {
+    sum += squared_error(double{rating.value}, predicted_rating(shared, x, rating.item));
+  }
+  return sum;
+}
+
+void Mf::write_metrics(const LocalData& data, double training_error, double held_out_error, std::span<double> metrics) {
+  metrics[metric::kHeldOutError] = held_out_error;
+  metrics[metric::kHeldOut] = static_cast<double>(data.held_out.size());
+  metrics[metric::kTrainingError] = training_error;
+  metrics[metric::kTraining] = static_cast<double>(data.training.size());
+  metrics[metric::kDevices] = 1;
+}
+
+void Mf::measure(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const {
+  const Shared s = view(shared);
+  const crypto::ZeroizingVector<double> x = factor_of(shared, data.training);
+  write_metrics(data, squared_errors(s, x, data.training), squared_errors(s, x, data.held_out), out.dense);
 }
 
 void Mf::score_all(const TensorSet& shared, const PrivateState& mine, std::span<float> out) const {
@@ -172,7 +193,8 @@ Explanation Mf::explain(const TensorSet& shared, const LocalData& data, std::uin
   const auto training = latest(data.training, shape_.contract.max_items_per_user, kept);
   if (!training.empty()) {
     // r̂ = c_i + Σ_j (y_iᵀ M⁻¹ y_j) t_j: with v = M⁻¹ y_i, item j's share is (v · y_j) t_j.
-    const Ridge solved = ridge(s, training);
+    Ridge solved = rows_of(s, training);
+    solved.factorise(prior_);
     crypto::ZeroizingVector<double> v(d);
     v[0] = 1;
     for (std::size_t k = 1; k < d; ++k) v[k] = double{w[k]};

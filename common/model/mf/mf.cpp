@@ -7,42 +7,104 @@
 #include <fmt/format.h>
 
 #include "common/model/layout_maker.hpp"
+#include "common/model/mf/als.hpp"
+#include "common/model/mf/gradient.hpp"
+#include "common/model/mf/partial.hpp"
+#include "common/model/mf/variational.hpp"
 #include "common/model/settings_reader.hpp"
 
 namespace chorus::model::mf {
 namespace {
 
-// The clips, and why real people stay below them. A standardised residual is at most a few units (a rating scale spans
-// about four deviations, and the fit takes part of it), and the ridge keeps λ|p_u|² below a device's squared residuals.
-// Largest over all rounds of the preset on public sets of 10^5 to 10^6 ratings: |e z_k| 6.6, |z_k z_l| 4.6.
-// Headroom, as UpdateLayout checks it, at 24 bits and 512 contributors (a coordinate is below 2^14): the gradient has
-// 7.75·2^11 = 15,872 at its clip; the curvature, n_u |z_k z_l| ≤ 8 · max_items_per_user = 80,000, travels in two limbs
-// (below 2^26) at 2^9.
-constexpr double kGradientClip = 7.75;
-constexpr double kCurvatureClip = 8;
-
+// The clips (mf.hpp), and why real people stay below them. A standardised residual is at most a few units (a rating
+// scale spans about four deviations, and the fit takes part of it), and the ridge keeps λ|p_u|² below a device's
+// squared residuals. Largest over all rounds of the preset on public sets of 10^5 to 10^6 ratings: |e z_k| 6.6, |z_k
+// z_l| 4.6. Headroom, as UpdateLayout checks it, at 24 bits and 512 contributors (a coordinate is below 2^14): the
+// gradient has 7.75·2^11 = 15,872 at its clip; the curvature, n_u |z_k z_l| ≤ 8 · max_items_per_user = 80,000, travels
+// in two limbs (below 2^26) at 2^9.
 constexpr std::uint32_t kMaxRank = 127;
 // Coarser than this a gradient would be noise: 1/16 of a deviation.
 constexpr int kCoarsestGradient = 4;
 
-const std::vector<SettingDescription>& descriptions() {
-  static const std::vector<SettingDescription> all = {
-      {"update", "newton", "what devices upload and how the coordinator steps"},
+// The presets are scale-free (ratings are standardised) and differ by update.
+struct Preset {
+  std::string_view lambda;
+  std::string_view lambda_bias;
+  std::string_view rate;
+  std::string_view momentum;
+  std::string_view rounds;
+  std::string_view twin;
+};
+
+std::vector<SettingDescription> describe(const Preset& preset) {
+  return {
+      {"update", "newton", "what devices upload and how the coordinator steps: newton, gradient, als or vb"},
       {"rank", "15", "numbers of a factor; with the bias a multiple of 16 is fastest"},
-      {"lambda", "13", "ridge of the factors, in ratings"},
-      {"lambda_bias", "3", "ridge of the biases, in ratings"},
-      {"rate", "0.8", "share of the Newton step that a round takes"},
-      {"momentum", "0.3", "share of the last step that is repeated"},
-      {"rounds", "9", "training rounds of the preset"},
+      {"lambda", preset.lambda, "ridge of the factors, in ratings; vb learns it from the third round on"},
+      {"lambda_bias", preset.lambda_bias, "ridge of the biases, in ratings; vb learns it from the third round on"},
+      {"noise", "0.6", "vb: variance of a standardised rating; learned from the third round on"},
+      {"rate", preset.rate, "share of its step that a round takes; the learning rate of a gradient"},
+      {"momentum", preset.momentum, "share of the last step that is repeated"},
+      {"optimizer", "fedadam", "gradient: fedavg, momentum, fedadagrad, fedadam or fedyogi"},
+      {"participation", "1", "share of the devices in a round; below 1, newton keeps decayed sums of earlier rounds"},
+      {"rounds", preset.rounds, "training rounds of the preset"},
+      {"twin", preset.twin, "on: prior means of the factors, learned from who rated what; newton and vb"},
+      {"twin_rank", "16", "numbers of a factor of the twin"},
+      {"twin_rounds", "6", "in so many rounds, from the first, the twin learns too"},
       {"seed", "1", "seed of the initial item factors"},
       {"initial_scale", "0.1", "standard deviation of the initial item factors"},
       {"bits", "24", "bits of an uploaded number: 24 or 32"},
   };
-  return all;
 }
 
-constexpr std::string_view kUpdates[] = {"newton"};
+// newton's, unless the settings ask for another update or for a part of the devices.
+const std::vector<SettingDescription>& descriptions(const Settings& given = {}) {
+  static const std::vector<SettingDescription> newton = describe({"13", "3", "0.8", "0.3", "9", "off"});
+  static const std::vector<SettingDescription> partial = describe({"12", "3", "0.7", "0", "22", "off"});
+  static const std::vector<SettingDescription> gradient = describe({"13", "3", "0.1", "0.9", "30", "off"});
+  static const std::vector<SettingDescription> als = describe({"12", "3", "1", "0", "9", "off"});
+  static const std::vector<SettingDescription> vb = describe({"7", "3", "0.8", "0.3", "14", "on"});
+  const auto value = [&given](std::string_view name) {
+    const auto found = given.find(name);
+    return found == given.end() ? std::string_view() : std::string_view(found->second);
+  };
+  const std::string_view update = value("update");
+  if (update == "vb") return vb;
+  if (update == "gradient") return gradient;
+  if (update == "als") return als;
+  const std::string_view participation = value("participation");
+  return participation.empty() || participation == "1" ? newton : partial;
+}
+
+constexpr std::string_view kUpdates[] = {"newton", "gradient", "als", "vb"};
+constexpr Update kUpdateOf[] = {Update::newton, Update::gradient, Update::als, Update::vb};
+constexpr std::string_view kOptimizers[] = {"fedavg", "momentum", "fedadagrad", "fedadam", "fedyogi"};
+constexpr std::string_view kSwitch[] = {"on", "off"};
 constexpr std::string_view kBits[] = {"24", "32"};
+
+Parameters read(SettingsReader& reader) {
+  Parameters parameters;
+  const auto place = [](std::string_view value, std::span<const std::string_view> choices) {
+    return std::ranges::find(choices, value) - choices.begin();
+  };
+  parameters.update = kUpdateOf[place(reader.choice("update", kUpdates), kUpdates)];
+  parameters.rank = static_cast<std::uint32_t>(reader.integer("rank", 1, kMaxRank));
+  parameters.lambda = reader.number("lambda", 1e-3, 1e6);
+  parameters.lambda_bias = reader.number("lambda_bias", 1e-3, 1e6);
+  parameters.noise = reader.number("noise", 1e-3, 1e3);
+  parameters.rate = reader.number("rate", 1e-3, 2);
+  parameters.momentum = reader.number("momentum", 0, 0.99);
+  parameters.optimizer = static_cast<Optimizer>(place(reader.choice("optimizer", kOptimizers), kOptimizers));
+  parameters.participation = reader.number("participation", 1e-6, 1);
+  parameters.rounds = static_cast<std::uint32_t>(reader.integer("rounds", 1, 100'000));
+  parameters.twin = reader.choice("twin", kSwitch) == "on";
+  parameters.twin_rank = static_cast<std::uint32_t>(reader.integer("twin_rank", 1, kMaxRank));
+  parameters.twin_rounds = static_cast<std::uint32_t>(reader.integer("twin_rounds", 1, 1000));
+  parameters.seed = reader.integer("seed", 0, ~std::uint64_t{0});
+  parameters.initial_scale = reader.number("initial_scale", 1e-6, 10);
+  parameters.bits = reader.choice("bits", kBits) == kBits[0] ? 24 : 32;
+  return parameters;
+}
 
 }  // namespace
 
@@ -51,18 +113,8 @@ Family family() {
 }
 
 Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape& shape) {
-  SettingsReader reader("mf", descriptions(), given);
-  Parameters parameters;
-  static_cast<void>(reader.choice("update", kUpdates));
-  parameters.rank = static_cast<std::uint32_t>(reader.integer("rank", 1, kMaxRank));
-  parameters.lambda = reader.number("lambda", 1e-3, 1e6);
-  parameters.lambda_bias = reader.number("lambda_bias", 1e-3, 1e6);
-  parameters.rate = reader.number("rate", 1e-3, 2);
-  parameters.momentum = reader.number("momentum", 0, 0.99);
-  parameters.rounds = static_cast<std::uint32_t>(reader.integer("rounds", 1, 100'000));
-  parameters.seed = reader.integer("seed", 0, ~std::uint64_t{0});
-  parameters.initial_scale = reader.number("initial_scale", 1e-6, 10);
-  parameters.bits = reader.choice("bits", kBits) == kBits[0] ? 24 : 32;
+  SettingsReader reader("mf", descriptions(given), given);
+  const Parameters parameters = read(reader);
   CHORUS_TRY(Settings settings, std::move(reader).finish());
 
   CHORUS_TRY_DO(shape.contract.validate());
@@ -95,51 +147,69 @@ Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape&
                             "smaller",
                             parameters.bits, shape.max_contributors));
   }
-  return std::unique_ptr<Model>(new Mf(std::move(settings), parameters, shape, std::move(survey_layout),
-                                       std::move(train_layout), std::move(measure_layout)));
+  Layouts layouts{std::move(survey_layout), std::move(train_layout), std::move(measure_layout)};
+  const auto refuse = [](std::string sentence) { return fail(ErrorCode::invalid_argument, std::move(sentence)); };
+  if (parameters.participation < 1 && (parameters.update == Update::als || parameters.update == Update::vb)) {
+    return refuse(
+        fmt::format("the update '{}' of the model 'mf' needs every device in every round; with a "
+                    "participation below 1 use newton or gradient",
+                    settings.at("update")));
+  }
+  if (parameters.twin &&
+      (parameters.update == Update::als || parameters.update == Update::gradient || parameters.participation < 1)) {
+    return refuse("the twin of the model 'mf' needs the update newton or vb, and every device in every round");
+  }
+  if (parameters.update == Update::vb || parameters.twin) {
+    return Variational::make(std::move(settings), parameters, shape, std::move(layouts));
+  }
+  if (parameters.update == Update::gradient) {
+    return Gradient::make(std::move(settings), parameters, shape, std::move(layouts));
+  }
+  if (parameters.update == Update::als) {
+    return Als::make(std::move(settings), parameters, shape, std::move(layouts));
+  }
+  if (parameters.participation < 1) {
+    return Partial::make(std::move(settings), parameters, shape, std::move(layouts));
+  }
+  return std::unique_ptr<Model>(new Mf(std::move(settings), parameters, shape, std::move(layouts)));
 }
 
-Mf::Mf(Settings settings, const Parameters& parameters, const ModelShape& shape, plan::UpdateLayout survey,
-       plan::UpdateLayout train, plan::UpdateLayout measure)
+Mf::Mf(Settings settings, const Parameters& parameters, const ModelShape& shape, Layouts layouts)
     : settings_(std::move(settings)),
       parameters_(parameters),
       shape_(shape),
       prior_(dimension(), parameters.lambda),
-      survey_layout_(std::move(survey)),
-      train_layout_(std::move(train)),
-      measure_layout_(std::move(measure)) {
+      layouts_(std::move(layouts)) {
   prior_[0] = parameters.lambda_bias;
 }
 
 plan::UpdateLayout Mf::layout(plan::Purpose purpose, std::uint64_t /*training_rounds*/) const {
   switch (purpose) {
     case plan::Purpose::survey:
-      return survey_layout_;
+      return layouts_.survey;
     case plan::Purpose::measure:
-      return measure_layout_;
+      return layouts_.measure;
     case plan::Purpose::train:
       break;
   }
-  return train_layout_;
+  return layouts_.train;
 }
 
 Status Mf::check_shared(const TensorSet& shared) const {
-  struct Expected {
-    std::string_view name;
-    std::uint32_t rows;
-    std::uint32_t columns;
-  };
-  const Expected expected[] = {{"item_factors", shape_.items, static_cast<std::uint32_t>(dimension())},
-                               {"scale", 1, 3},
-                               {"popularity", shape_.items, 1}};
+  const ExpectedTensor expected[] = {{"item_factors", shape_.items, static_cast<std::uint32_t>(dimension())},
+                                     {"scale", 1, 3},
+                                     {"popularity", shape_.items, 1}};
+  return check_tensors(shared, expected);
+}
+
+Status Mf::check_tensors(const TensorSet& shared, std::span<const ExpectedTensor> expected) const {
   const auto wrong = [](std::string sentence) { return fail(ErrorCode::wrong_model, std::move(sentence)); };
-  if (shared.tensors.size() != std::size(expected)) {
-    return wrong(
-        fmt::format("the model 'mf' has {} shared tensors, not {}", std::size(expected), shared.tensors.size()));
+  if (shared.tensors.size() != expected.size()) {
+    return wrong(fmt::format("the model 'mf' has {} shared tensors, not {}", expected.size(), shared.tensors.size()));
   }
-  for (std::size_t t = 0; t < std::size(expected); ++t) {
+  for (std::size_t t = 0; t < expected.size(); ++t) {
     const Tensor& tensor = shared.tensors[t];
-    const Expected& e = expected[t];
+    const ExpectedTensor& e = expected[t];
     if (tensor.name != e.name || tensor.rows != e.rows || tensor.columns != e.columns ||
         tensor.values.size() != std::size_t{e.rows} * e.columns) {
       return wrong(fmt::format("expected the shared tensor '{}' of {} x {}, found '{}' of {} x {}", e.name, e.rows,

@@ -23,19 +23,43 @@ namespace chorus::model::mf {
 
 [[nodiscard]] Family family();
 
-struct Parameters {
-  std::uint32_t rank = 0;    // d
-  double lambda = 0;         // of the factors, of users and items alike
-  double lambda_bias = 0;    // of the biases
-  double rate = 0;           // η
-  double momentum = 0;       // β
-  std::uint32_t rounds = 0;  // the preset's
-  std::uint64_t seed = 0;    // of the initial factors
-  double initial_scale = 0;  // their standard deviation
-  int bits = 0;              // of a ring coordinate
+enum class Update : std::uint8_t {
+  newton,    // shared curvature, point estimates; of a part of the devices (partial.hpp) decayed surrogates
+  gradient,  // the gradient alone, and a server optimizer (gradient.hpp)
+  als,       // full statistics: the reference (als.hpp)
+  vb,        // variational: posterior covariances on both sides, the same uploads (variational.hpp)
 };
 
-class Mf final : public Model {
+// The server optimizers of Reddi et al. 2021 (Adaptive Federated Optimization, algorithm 2).
+enum class Optimizer : std::uint8_t { fedavg, momentum, fedadagrad, fedadam, fedyogi };
+
+struct Parameters {
+  Update update = Update::newton;
+  std::uint32_t rank = 0;                   // d
+  double lambda = 0;                        // of the factors, of users and items alike
+  double lambda_bias = 0;                   // of the biases
+  double rate = 0;                          // η
+  double momentum = 0;                      // β
+  std::uint32_t rounds = 0;                 // the preset's
+  std::uint64_t seed = 0;                   // of the initial factors
+  double initial_scale = 0;                 // their standard deviation
+  int bits = 0;                             // of a ring coordinate
+  double participation = 1;                 // ρ, the share of the devices in a round
+  Optimizer optimizer = Optimizer::fedavg;  // gradient
+  double noise = 0;                         // σ², of a standardised rating, before it is learned; vb
+  bool twin = false;                        // learn prior means from who rated what (twin.hpp)
+  std::uint32_t twin_rank = 0;
+  std::uint32_t twin_rounds = 0;  // in so many rounds, from the first, the twin learns too
+};
+
+// The update layouts of a model.
+struct Layouts {
+  plan::UpdateLayout survey;
+  plan::UpdateLayout train;
+  plan::UpdateLayout measure;
+};
+
+class Mf : public Model {
  public:
   // Errors: invalid_argument (a setting, a contract without a scale, or no headroom for the cohorts' size).
   [[nodiscard]] static Result<std::unique_ptr<Model>> make(const Settings& settings, const ModelShape& shape);
@@ -65,7 +89,7 @@ class Mf final : public Model {
   [[nodiscard]] Explanation explain(const TensorSet& shared, const LocalData& data, std::uint32_t item) const override;
   [[nodiscard]] std::span<const float> popularity(const TensorSet& shared) const noexcept override;
 
- private:
+ protected:
   // What a device reads of the shared tensors.
   struct Shared {
     const float* factors;  // [items × D]
@@ -73,8 +97,7 @@ class Mf final : public Model {
     double deviation;
   };
 
-  Mf(Settings settings, const Parameters& parameters, const ModelShape& shape, plan::UpdateLayout survey,
-     plan::UpdateLayout train, plan::UpdateLayout measure);
+  Mf(Settings settings, const Parameters& parameters, const ModelShape& shape, Layouts layouts);
 
   [[nodiscard]] std::size_t dimension() const noexcept { return std::size_t{parameters_.rank} + 1; }
   [[nodiscard]] double range() const noexcept {
@@ -83,27 +106,53 @@ class Mf final : public Model {
   [[nodiscard]] Shared view(const TensorSet& shared) const noexcept;
   void append_rows(ServerState& state, std::uint32_t from) const;
 
-  // The factorised ridge of a device: rows y_i, targets r − c_i. REQUIRES: `training` is not empty.
-  [[nodiscard]] Ridge ridge(const Shared& shared, std::span<const Observation> training) const;
+  // x_u, [D]. REQUIRES: `training` is not empty.
+  [[nodiscard]] virtual crypto::ZeroizingVector<double> factor_of(const TensorSet& shared,
+                                                                  std::span<const Observation> training) const;
+  // Rows y_i and targets r − c_i of a device.
+  [[nodiscard]] Ridge rows_of(const Shared& shared, std::span<const Observation> training) const;
   // r̂ on the contract's scale, not clipped to it.
   [[nodiscard]] double predicted_rating(const Shared& shared, std::span<const double> x, std::uint32_t item) const;
   // ((r − r̂) / range)² ≤ 1, with the prediction kept on the contract's scale.
   [[nodiscard]] double squared_error(double rating, double prediction) const noexcept;
-  void survey(std::span<const Observation> training, ring::Contribution& out) const;
-  void train(const Shared& shared, const LocalData& data, ring::Contribution& out) const;
-  void measure(const Shared& shared, const LocalData& data, ring::Contribution& out) const;
+  // Each REQUIRES: data.training is not empty and within the contract's cap.
+  virtual void survey(std::span<const Observation> training, ring::Contribution& out) const;
+  virtual void train(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
+  void measure(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
+  // e_ui = t − y·x of every row. [rows]
+  [[nodiscard]] static crypto::ZeroizingVector<double> residuals(const Ridge& solved, std::span<const double> x);
+  // Σ squared_error() of ratings with these residuals.
+  [[nodiscard]] double training_error(const Shared& shared, std::span<const Observation> training,
+                                      std::span<const double> residuals) const;
+  [[nodiscard]] double squared_errors(const Shared& shared, std::span<const double> x,
+                                      std::span<const Observation> ratings) const;
+  // metrics: the tensor of metrics in a contribution; the errors are sums of squared_error().
+  static void write_metrics(const LocalData& data, double training_error, double held_out_error,
+                            std::span<double> metrics);
 
-  void apply_survey(ServerState& state, std::span<const double> moments) const;
-  [[nodiscard]] Status apply_training(ServerState& state, std::span<const std::vector<double>> sums) const;
+  virtual void apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const;
+  [[nodiscard]] virtual Status apply_training(ServerState& state, std::span<const std::vector<double>> sums) const;
+  // C = Σ n_u z_u z_uᵀ / Σ n_u, [D × D], symmetric; zero if nobody had a rating.
+  [[nodiscard]] std::vector<double> curvature(std::span<const std::vector<double>> sums) const;
+  // n_i becomes the popularity, one more training round is behind the model.
+  void count_round(ServerState& state, std::span<const double> counts) const;
+  struct ExpectedTensor {
+    std::string_view name;
+    std::uint32_t rows;
+    std::uint32_t columns;
+  };
+  [[nodiscard]] Status check_tensors(const TensorSet& shared, std::span<const ExpectedTensor> expected) const;
 
   Settings settings_;
   Parameters parameters_;
   ModelShape shape_;
   std::vector<double> prior_;  // Λ, [D]
-  plan::UpdateLayout survey_layout_;
-  plan::UpdateLayout train_layout_;
-  plan::UpdateLayout measure_layout_;
+  Layouts layouts_;
 };
+
+// Standardised residuals: an upload's clip; mf.cpp has the reasons.
+inline constexpr double kGradientClip = 7.75;
+inline constexpr double kCurvatureClip = 8;
 
 // Indices of the update layouts' tensors and of the numbers in them.
 namespace tensor {

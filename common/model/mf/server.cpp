@@ -58,17 +58,18 @@ void Mf::append_rows(ServerState& state, std::uint32_t from) const {
 Status Mf::step(plan::Purpose purpose, ServerState& state, std::span<const std::vector<double>> sums,
                 std::uint64_t /*contributors*/) const {
   CHORUS_TRY_DO(check_shared(state.shared));
-  const plan::UpdateLayout& layout = purpose == plan::Purpose::survey ? survey_layout_ : train_layout_;
+  const plan::UpdateLayout layout = this->layout(purpose, training_rounds(state.shared));
   CHORUS_ENSURE(purpose != plan::Purpose::measure, "a measuring round has no server step");
   CHORUS_TRY_DO(check_sums(layout, sums));
   if (purpose == plan::Purpose::survey) {
-    apply_survey(state, sums[tensor::kMoments]);
+    apply_survey(state, sums);
     return {};
   }
   return apply_training(state, sums);
 }
 
-void Mf::apply_survey(ServerState& state, std::span<const double> moments) const {
+void Mf::apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const {
+  const std::vector<double>& moments = sums[tensor::kMoments];
   const double n = moments[moment::kRatings];
   if (n < 1) return;  // nobody had a rating: the scale stays as it was
   // Moments of r' = (r − minimum) / range.
@@ -88,15 +89,7 @@ Status Mf::apply_training(ServerState& state, std::span<const std::vector<double
     return fail(ErrorCode::wrong_model, fmt::format("the server state has {} numbers of momentum, not {}",
                                                     momentum.size(), std::size_t{shape_.items} * d));
   }
-  // C = Σ n_u z_u z_uᵀ / Σ n_u, [D × D], the upper triangle; zero if nobody had a rating.
-  const double weight = sums[tensor::kWeight][0];
-  std::vector<double> curvature(d * d, 0.0);
-  if (weight > 0) {
-    const double* packed = sums[tensor::kCurvature].data();
-    for (std::size_t row = 0; row < d; ++row) {
-      for (std::size_t column = 0; column <= row; ++column) curvature[column * d + row] = *packed++ / weight;
-    }
-  }
+  const std::vector<double> curvature = this->curvature(sums);
   std::vector<float> factors = state.shared.tensors[0].values;
   std::vector<double> next = momentum;
   std::vector<double> metric(d * d);
@@ -129,17 +122,33 @@ Status Mf::apply_training(ServerState& state, std::span<const std::vector<double
   }
   momentum = std::move(next);
   state.shared.tensors[0].values = std::move(factors);
-  for (std::uint32_t i = 0; i < shape_.items; ++i) {
-    state.shared.tensors[2].values[i] = static_cast<float>(std::max(0.0, sums[tensor::kCount][i]));
-  }
-  state.shared.tensors[1].values[2] += 1;
+  count_round(state, sums[tensor::kCount]);
   return {};
+}
+
+std::vector<double> Mf::curvature(std::span<const std::vector<double>> sums) const {
+  const std::size_t d = dimension();
+  std::vector<double> full(d * d, 0.0);
+  const double weight = sums[tensor::kWeight][0];
+  if (!(weight > 0)) return full;
+  const double* packed = sums[tensor::kCurvature].data();
+  for (std::size_t row = 0; row < d; ++row) {
+    for (std::size_t column = 0; column <= row; ++column) {
+      full[row * d + column] = full[column * d + row] = *packed++ / weight;
+    }
+  }
+  return full;
+}
+
+void Mf::count_round(ServerState& state, std::span<const double> counts) const {
+  std::vector<float>& popularity = state.shared.tensors[2].values;
+  for (std::uint32_t i = 0; i < shape_.items; ++i) popularity[i] = static_cast<float>(std::max(0.0, counts[i]));
+  state.shared.tensors[1].values[2] += 1;
 }
 
 Quality Mf::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
   if (purpose == plan::Purpose::survey) return {};
-  const std::vector<double>& metrics =
-      sums[purpose == plan::Purpose::train ? tensor::kTrainMetrics : tensor::kMeasureMetrics];
+  const std::vector<double>& metrics = sums[*layout(purpose, 0).find("metrics")];
   // Sums of many devices; a hostile one may make them negative.
   const auto count = [&metrics](std::size_t k) {
     return static_cast<std::uint64_t>(std::llround(std::clamp(metrics[k], 0.0, 9e15)));

@@ -64,7 +64,7 @@ class MfTest : public ::testing::Test {
 
   // Floating-point sums of everybody's contributions.
   std::vector<std::vector<double>> sums(const Model& model, Purpose purpose, const ServerState& state) const {
-    const plan::UpdateLayout layout = model.layout(purpose, 0);
+    const plan::UpdateLayout layout = model.layout(purpose, model.training_rounds(state.shared));
     std::vector<std::vector<double>> total;
     for (const auto& tensor : layout.tensors()) total.emplace_back(tensor.numbers(), 0.0);
     for (std::size_t u = 0; u < training_.size(); ++u) {

@@ -53,7 +53,10 @@ TEST(Registry, WrongSettingsNameKeyValueAndWhatWasExpected) {
   expect_refused({{"lambda", "-1"}}, "lambda");
   expect_refused({{"lambda", "nan"}}, "lambda");
   expect_refused({{"lambda", "1x"}}, "1x");
-  expect_refused({{"update", "vb"}}, "'vb'; expected newton");
+  expect_refused({{"update", "sgd"}}, "'sgd'; expected one of: newton, gradient, als, vb");
+  expect_refused({{"update", "als"}, {"participation", "0.5"}}, "needs every device");
+  expect_refused({{"update", "gradient"}, {"twin", "on"}}, "twin");
+  expect_refused({{"participation", "0"}}, "participation");
   expect_refused({{"bits", "16"}}, "'16'; expected one of: 24, 32");
   expect_refused({{"momentum", "1"}}, "momentum");
 }

@@ -50,6 +50,37 @@ TEST(Ridge, SolutionIsThatOfADenseSolve) {
   }
 }
 
+TEST(Ridge, AnAddedMatrixAndRightSideAreThoseOfADenseSolve) {
+  constexpr std::uint64_t kSeed = 12;
+  SCOPED_TRACE("seed " + std::to_string(kSeed));
+  sim::SeededRandom random(kSeed);
+  constexpr std::size_t d = 6;
+  using Matrix = Eigen::Matrix<double, d, d, Eigen::RowMajor>;
+  using Vector = Eigen::Matrix<double, d, 1>;
+  Matrix root;
+  for (Eigen::Index k = 0; k < root.size(); ++k) root.data()[k] = uniform(random);
+  const Matrix extra = root * root.transpose();
+  Vector right;
+  for (Eigen::Index k = 0; k < right.size(); ++k) right(k) = uniform(random);
+  Ridge ridge(d, 3);
+  Matrix normal = extra + 2 * Matrix::Identity();
+  Vector sum = right;
+  for (std::size_t r = 0; r < 3; ++r) {
+    Vector y;
+    for (std::size_t k = 0; k < d; ++k) ridge.row(r)[k] = y(static_cast<Eigen::Index>(k)) = uniform(random);
+    ridge.target(r) = static_cast<double>(r) - 1;
+    normal += y * y.transpose();
+    sum += y * ridge.target(r);
+  }
+  ridge.factorise(std::vector<double>(d, 2), std::span(extra.data(), d * d));
+  const auto x = ridge.solution(std::span(right.data(), d));
+  const Vector expected = normal.fullPivLu().solve(sum);
+  const auto inverse = ridge.inverse();
+  const Matrix expected_inverse = normal.fullPivLu().inverse();
+  for (std::size_t k = 0; k < d; ++k) EXPECT_NEAR(x[k], expected(static_cast<Eigen::Index>(k)), 1e-12);
+  for (std::size_t k = 0; k < d * d; ++k) EXPECT_NEAR(inverse[k], expected_inverse.data()[k], 1e-12);
+}
+
 TEST(Ridge, RowsThatDwarfThePriorStillGiveFiniteNumbers) {
   Ridge ridge(3, 2);
   for (std::size_t k = 0; k < 3; ++k) {

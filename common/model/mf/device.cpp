@@ -63,19 +63,16 @@ void Mf::contribute(plan::Purpose purpose, const TensorSet& shared, const LocalD
   Observations kept_held_out;
   const LocalData kept{.training = latest(data.training, cap, kept_training),
                        .held_out = latest(data.held_out, cap, kept_held_out)};
+  const bool per_item = purpose == plan::Purpose::train;
+  out.reset(layout(purpose, training_rounds(shared)), per_item ? kept.training.size() : 0);
+  if (kept.training.empty()) return;
   switch (purpose) {
     case plan::Purpose::survey:
-      out.reset(layouts_.survey, 0);
-      if (!kept.training.empty()) survey(kept.training, out);
-      return;
+      return survey(kept.training, out);
     case plan::Purpose::train:
-      out.reset(layouts_.train, kept.training.size());
-      if (!kept.training.empty()) train(shared, kept, out);
-      return;
+      return train(shared, kept, out);
     case plan::Purpose::measure:
-      out.reset(layouts_.measure, 0);
-      if (!kept.training.empty()) measure(shared, kept, out);
-      return;
+      return measure(shared, kept, out);
   }
 }
 

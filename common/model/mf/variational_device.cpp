@@ -140,7 +140,6 @@ void Variational::train(const TensorSet& tensors, const LocalData& data, ring::C
     own[c] += along * along;
   }
 
-  out.reset(learns ? layouts_.train : later_, data.training.size());
   const std::size_t width = d + 1 + (learns ? k : 0);
   const crypto::ZeroizingVector<double> e = residuals(solved.ridge, x);
   double noise = 0;

@@ -376,6 +376,22 @@ TEST_F(VariationalTest, ANewItemStartsFromWhatTheStateKnows) {
   advance(*longer, state, Purpose::train);
 }
 
+TEST_F(VariationalTest, ADeviceWithoutTrainingRatingsContributesZerosInEveryRound) {
+  const auto model = make(kTwin);
+  for (const int rounds : {0, 2, 3, 5}) {
+    const ServerState state = trained(*model, rounds);
+    for (const Purpose purpose : {Purpose::survey, Purpose::train, Purpose::measure}) {
+      ring::Contribution contribution;
+      model->contribute(purpose, state.shared, {.training = {}, .held_out = held_out_[0]}, contribution);
+      EXPECT_TRUE(contribution.items.empty());
+      EXPECT_TRUE(std::ranges::all_of(contribution.dense, [](double x) { return x == 0; }));
+      ring::EncodeCounts counts;
+      const plan::UpdateLayout layout = model->layout(purpose, model->training_rounds(state.shared));
+      EXPECT_TRUE(ring::encode(layout, contribution, counts).has_value()) << rounds;
+    }
+  }
+}
+
 TEST_F(VariationalTest, SomebodyWithoutRatingsHasThePriorMean) {
   const auto model = make(kTwin);
   const ServerState state = trained(*model, 4);

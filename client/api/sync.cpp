@@ -1,4 +1,5 @@
 // The blocking sync: an agent, what it tells made into sentences, and the last contact written down.
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -18,8 +19,9 @@ class Listener {
   Listener(client::Store& store, const Client::Progress& progress) : store_(store), progress_(progress) {}
 
   void hear(const client::Event& event) {
-    const SyncProgress said = std::visit([this](const auto& happened) { return on(happened); }, event);
-    if (progress_) progress_(said);
+    const auto said =
+        std::visit([this](const auto& happened) -> std::optional<SyncProgress> { return on(happened); }, event);
+    if (said && progress_) progress_(*said);
   }
   // Errors: those of the store.
   [[nodiscard]] Status write_contact() {
@@ -89,6 +91,8 @@ class Listener {
             .done = happened.sent,
             .total = happened.total};
   }
+  // The steps of a sum between its plan and its result are no news to a person.
+  std::optional<SyncProgress> on(const client::event::StepSent&) { return std::nullopt; }
   SyncProgress on(const client::event::RoundEnded& happened) {
     const auto& result = happened.result;
     std::string sentence =

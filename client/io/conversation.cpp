@@ -69,7 +69,7 @@ void Conversation::apply(Actions actions) {
     if (closed_) return;
     if (auto* message = std::get_if<Send>(&action)) {
       auto* update = std::get_if<protocol::Update>(&message->message);
-      queue_.push_back({.frame = wire::encode(message->message), .is_update = update != nullptr});
+      queue_.push_back({.frame = wire::encode(message->message), .type = protocol::type_of(message->message)});
       if (update != nullptr) crypto::wipe(update->data);
     } else if (auto* report = std::get_if<Report>(&action)) {
       if (observer_) observer_(report->event);
@@ -102,10 +102,8 @@ asio::awaitable<void> Conversation::write(std::shared_ptr<Conversation> self) {
       self->queue_.clear();
       break;
     }
-    if (next.is_update && !self->closed_) {
-      // writing_ stays set: the next piece is queued for this loop.
-      self->apply(self->participant_.written(read_clocks()));
-    }
+    // writing_ stays set: what is said to this, the next piece of an update, is queued for this loop.
+    if (!self->closed_) self->apply(self->participant_.written(next.type, read_clocks()));
   }
   self->writing_ = false;
   self->drained_.cancel();

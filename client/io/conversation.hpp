@@ -33,7 +33,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
  private:
   struct Outgoing {
     wire::Frame frame;
-    bool is_update = false;
+    protocol::MessageType type = protocol::MessageType::hello;
   };
 
   void apply(Actions actions);

@@ -18,8 +18,8 @@ struct Now {
   WallTime wall;
 };
 
-// Write this message. After an Update was written, call Participant::written: only then comes the next piece, so that
-// an update is never queued whole.
+// Write this message, then call Participant::written: only after an Update was written comes its next piece, so that an
+// update is never queued whole.
 struct Send {
   protocol::Message message;
 };

@@ -49,6 +49,11 @@ struct Uploaded {
   std::uint64_t sent = 0;
   std::uint64_t total = 0;
 };
+struct StepSent {  // this device's message of one step of the round's secure sum has been written
+  RoundId round;
+  CohortId cohort;
+  protocol::MessageType step = protocol::MessageType::advertise;
+};
 struct RoundEnded {
   protocol::RoundResult result;
   bool delivered = false;  // the whole update had been sent
@@ -68,7 +73,7 @@ struct Retrying {  // the connection ended; the next attempt comes after `delay`
 namespace chorus::client {
 
 using Event = std::variant<event::Connected, event::Joined, event::Downloading, event::ModelAccepted, event::Synced,
-                           event::Waiting, event::RoundStarted, event::Uploaded, event::RoundEnded, event::Declined,
-                           event::JobFinished, event::Retrying>;
+                           event::Waiting, event::RoundStarted, event::Uploaded, event::StepSent, event::RoundEnded,
+                           event::Declined, event::JobFinished, event::Retrying>;
 
 }  // namespace chorus::client

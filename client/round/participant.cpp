@@ -151,18 +151,24 @@ Actions Participant::expire(Now now) {
       return advertise(now);
     }
     if (std::holds_alternative<InRound>(phase_)) {
-      return leave(Error(ErrorCode::timeout, fmt::format("the coordinator fell silent in round {}",
-                                                         setup_.round->line.round.value())));
+      return leave(Error(ErrorCode::timeout,
+                         fmt::format("the coordinator fell silent in round {}", setup_.round->line.round.value())));
     }
     return fail(ErrorCode::timeout, "the coordinator did not answer");
   });
 }
 
-Actions Participant::written(Now) {
+Actions Participant::written(protocol::MessageType type, Now) {
   return act([&]() -> Status {
-    // A result that came while the piece was being written has ended the round; survivors, this device's upload.
-    if (!std::holds_alternative<InRound>(phase_) || setup_.round->member->state() != SumMember::State::uploaded ||
-        setup_.round->delivered) {
+    using enum protocol::MessageType;
+    // A result that came while the message was being written has ended the round.
+    if (!std::holds_alternative<InRound>(phase_)) return {};
+    if (type == advertise || type == shares || type == masked || type == vote || type == openings) {
+      report(event::StepSent{.round = setup_.round->line.round, .cohort = setup_.round->line.cohort, .step = type});
+      return {};
+    }
+    // Survivors that came while the piece was being written have ended this device's upload.
+    if (type != update || setup_.round->member->state() != SumMember::State::uploaded || setup_.round->delivered) {
       return {};
     }
     report(event::Uploaded{.sent = setup_.round->handed_out, .total = setup_.round->vector.size()});

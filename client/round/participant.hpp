@@ -36,7 +36,7 @@
 namespace chorus::client {
 
 struct ParticipantSetup {
-  Store& store;  // these five outlive the participant
+  Store& store;                       // these five outlive the participant
   std::unique_ptr<OpenRound>& round;  // empty, or a round from the conversation before
   const Membership& membership;
   secagg::VerifiedStatements& verified;
@@ -55,8 +55,9 @@ class Participant {
   [[nodiscard]] Actions start(Now now);
   // A message that came. One that the phase does not accept ends the conversation: out_of_phase.
   [[nodiscard]] Actions receive(const protocol::Message& message, Now now);
-  // The Update that was handed out last has been written.
-  [[nodiscard]] Actions written(Now now);
+  // A message of this type, the one that was sent first of those not yet written, has been written. After an Update
+  // comes the next piece.
+  [[nodiscard]] Actions written(protocol::MessageType type, Now now);
   // next_deadline() has passed.
   [[nodiscard]] Actions expire(Now now);
   [[nodiscard]] std::optional<Moment> next_deadline() const;

@@ -110,6 +110,7 @@ void Fleet::on_event(const WorkerEvent& event) {
   DeviceRecord& device = devices_[event.device];
   switch (event.kind) {
     case Kind::imported:
+    case Kind::step:  // for listeners
       break;
     case Kind::welcomed:
       welcomed_ += device.welcomed ? 0 : 1;

@@ -128,6 +128,12 @@ void Device::observe(const client::Event& happened) {
     out.round = round->result.round.value();
     out.text = kOutcomes[static_cast<std::size_t>(round->result.outcome) - 1];
     tell(out);
+  } else if (const auto* sent = std::get_if<event_type::StepSent>(&happened)) {
+    WorkerEvent out = event(WorkerEvent::Kind::step);
+    out.round = sent->round.value();
+    out.cohort = sent->cohort.value();
+    out.text = protocol::to_string(sent->step);
+    tell(out);
   } else if (const auto* waiting = std::get_if<event_type::Waiting>(&happened)) {
     // Enough of them only gather; that is no news.
     if (waiting->devices_ready >= waiting->devices_needed) return;
@@ -177,8 +183,8 @@ Status Device::prepare(asio::io_context& context, const WorkerOptions& options,
   // The whole fleet arrives in one second, and most of it waits in the kernel's queue for the coordinator's processor,
   // which it shares.
   agent.handshake_timeout = std::chrono::minutes(1);
-  agent_ = std::make_unique<client::Agent>(context.get_executor(), std::move(agent), std::move(credentials), *store_, *random_,
-                                           [this](const client::Event& happened) { observe(happened); });
+  agent_ = std::make_unique<client::Agent>(context.get_executor(), std::move(agent), std::move(credentials), *store_,
+                                           *random_, [this](const client::Event& happened) { observe(happened); });
   return {};
 }
 

@@ -7,7 +7,8 @@
 namespace chorus::sim {
 namespace {
 
-constexpr std::array<std::string_view, 6> kNames{"imported", "welcomed", "round", "trouble", "ended", "waiting"};
+constexpr std::array<std::string_view, 7> kNames{"imported", "welcomed", "round", "trouble",
+                                                 "ended",    "waiting",  "step"};
 
 }  // namespace
 
@@ -24,7 +25,8 @@ std::string encode(const WorkerEvent& event) {
     line["bytes_up"] = event.bytes_up;
     line["bytes_down"] = event.bytes_down;
   }
-  if (event.kind == Kind::round) line["round"] = event.round;
+  if (event.kind == Kind::round || event.kind == Kind::step) line["round"] = event.round;
+  if (event.kind == Kind::step) line["cohort"] = event.cohort;
   if (event.kind == Kind::ended) {
     line["finished"] = event.finished;
     line["recommendations"] = event.recommendations;
@@ -51,6 +53,7 @@ Result<WorkerEvent> decode_worker_event(std::string_view text) {
     event.device = line.value("device", std::uint32_t{0});
     event.count = line.value("count", std::uint64_t{0});
     event.round = line.value("round", std::uint64_t{0});
+    event.cohort = line.value("cohort", std::uint32_t{0});
     event.version = line.value("version", std::uint64_t{0});
     event.bytes_up = line.value("bytes_up", std::uint64_t{0});
     event.bytes_down = line.value("bytes_down", std::uint64_t{0});

@@ -18,11 +18,13 @@ struct WorkerEvent {
     trouble,   // `text` is the error's code, `sentence` the words; the device goes on if it can
     ended,     // the device is through: totals
     waiting,   // too few devices are ready for a round: `ready` of `needed`
+    step,      // the device's message of a step of its secure sum was written: `round`, `cohort`, `text` ("shares")
   };
   Kind kind = Kind::imported;
   std::uint32_t device = 0;  // index in the population
   std::uint64_t count = 0;
   std::uint64_t round = 0;
+  std::uint32_t cohort = 0;
   std::uint64_t version = 0;   // of the model that the device holds (round, ended)
   std::uint64_t bytes_up = 0;  // since the device started (round, ended)
   std::uint64_t bytes_down = 0;

@@ -117,6 +117,7 @@ Town::Town(TownOptions wanted) : options(wanted) {
   setup.folder = folder.path() / "coordinator";
   setup.rounds = options.rounds;
   setup.devices = options.wanted != 0 ? options.wanted : options.devices;
+  setup.cohort_size = options.cohort_size;
   setup.gather = options.gather;
   setup.phase_deadline = options.phase_deadline;
   setup.shutdown_grace = options.shutdown_grace;
@@ -150,8 +151,9 @@ sim::Fleet& Town::start_fleet(std::uint32_t first, std::uint32_t last, std::uint
                                                                          .processes = processes,
                                                                          .rounds = 0,
                                                                          .program = program("chorus-sim")});
-  require(fleet.start(members, [this](const sim::WorkerEvent& event) {
+  require(fleet.start(members, [this, &fleet](const sim::WorkerEvent& event) {
     if (event.kind == sim::WorkerEvent::Kind::waiting) ready_ = event.ready;
+    if (event.kind == sim::WorkerEvent::Kind::step && on_step) on_step(fleet, event);
   }));
   return fleet;
 }
@@ -178,6 +180,10 @@ std::vector<nlohmann::json> Town::logged(const std::string& event) const {
     if (record.is_object() && record.value("event", std::string()) == event) found.push_back(std::move(record));
   }
   return found;
+}
+
+void Town::signal(const sim::Fleet& fleet, std::uint32_t device, int number) {
+  supervisor->signal(fleet.workers().at(fleet.devices().at(device).process).pid, number);
 }
 
 bool Town::until_logged(const std::string& event, std::size_t times) {

@@ -68,6 +68,7 @@ struct TownOptions {
   std::uint32_t enrolled = 0;  // 0: as many as devices
   std::uint32_t items = 150;
   std::uint32_t rounds = 2;
+  std::uint32_t cohort_size = 128;
   std::uint32_t wanted = 0;  // devices that a round opens with at once; 0: all
   // With fewer, but enough for a cohort. By default longer than any test: a round opens when all are ready.
   std::chrono::milliseconds gather = std::chrono::minutes(5);
@@ -93,6 +94,8 @@ class Town {
   [[nodiscard]] bool until(const std::function<bool()>& done,
                            std::chrono::milliseconds longest = std::chrono::seconds(120));
   // Until the coordinator's log tells of this event `times` times.
+  // To the process of this device of the fleet.
+  void signal(const sim::Fleet& fleet, std::uint32_t device, int number);
   [[nodiscard]] bool until_logged(const std::string& event, std::size_t times = 1);
   // The coordinator's log lines of this event, since the last call of forget().
   [[nodiscard]] std::vector<nlohmann::json> logged(const std::string& event) const;
@@ -128,6 +131,8 @@ class Town {
   sim::RunningCoordinator coordinator;
   std::optional<sim::ExitStatus> coordinator_end;
   std::list<sim::Fleet> fleets;
+  // Told of each step that a device has sent.
+  std::function<void(sim::Fleet& fleet, const sim::WorkerEvent& step)> on_step;
 
  private:
   std::vector<std::string> log_;

@@ -62,11 +62,15 @@ TEST(Slice, ABadLineIsNamed) {
 
 TEST(WorkerEvent, EveryKindSurvivesItsLine) {
   using Kind = WorkerEvent::Kind;
-  for (const Kind kind : {Kind::imported, Kind::welcomed, Kind::round, Kind::trouble, Kind::ended}) {
+  for (const Kind kind : {Kind::imported, Kind::welcomed, Kind::round, Kind::trouble, Kind::ended, Kind::step}) {
     WorkerEvent event{.kind = kind};
     if (kind == Kind::imported) event.count = 118;
     if (kind != Kind::imported) event.device = 942;
-    if (kind == Kind::round) event.round = 3;
+    if (kind == Kind::round || kind == Kind::step) event.round = 3;
+    if (kind == Kind::step) {
+      event.cohort = 2;
+      event.text = "shares";
+    }
     if (kind == Kind::round || kind == Kind::ended) {
       event.version = 9;
       event.bytes_up = std::uint64_t{1} << 40;

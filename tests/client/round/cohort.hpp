@@ -79,8 +79,9 @@ class Cohort {
     if (!device.outbox.empty()) {
       const protocol::Message message = std::move(device.outbox.front());
       device.outbox.pop_front();
-      hear(message);
       owes_written_ = std::holds_alternative<protocol::Update>(message);
+      if (!owes_written_) device.written(protocol::type_of(message));
+      hear(message);
     } else if (std::exchange(owes_written_, false)) {
       device.written();
     } else if (!to_device.empty()) {

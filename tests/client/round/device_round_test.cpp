@@ -86,6 +86,23 @@ TEST_F(DeviceRound, EachPhaseSendsItsOneStepAndTheUpdateNeedsNoOther) {
   EXPECT_THAT(types, ::testing::ElementsAre(advertise, shares, update, masked, vote, openings));
 }
 
+TEST_F(DeviceRound, ASteppingDeviceTellsOfEachStepWhenItIsWrittenAndNotBefore) {
+  device.join(coordinator);
+  Cohort cohort(coordinator, device, coordinator.plan_fields(1));
+  device.invite(cohort.manifest());
+  ASSERT_TRUE(device.last<protocol::Advertise>());
+  EXPECT_TRUE(device.all_events<event::StepSent>().empty()) << "it is still on its way";
+  cohort.run(device);
+  std::vector<protocol::MessageType> steps;
+  for (const auto& told : device.all_events<event::StepSent>()) {
+    steps.push_back(told.step);
+    EXPECT_EQ(told.round, cohort.fields().round);
+    EXPECT_EQ(told.cohort, cohort.fields().cohort);
+  }
+  using enum protocol::MessageType;
+  EXPECT_THAT(steps, ::testing::ElementsAre(advertise, shares, masked, vote, openings));
+}
+
 TEST_F(DeviceRound, TheLeafLeavesAtASlotWhateverTheSolveTook) {
   device.join(coordinator);
   struct Case {

@@ -78,7 +78,7 @@ class TestDevice {
 
   void start() { take(participant_->start(now)); }
   void hear(const protocol::Message& message) { take(participant_->receive(message, now)); }
-  void written() { take(participant_->written(now)); }
+  void written(protocol::MessageType type = protocol::MessageType::update) { take(participant_->written(type, now)); }
   void advance(Duration by) {
     now.moment += by;
     take(participant_->expire(now));

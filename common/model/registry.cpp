@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "common/model/mf/mf.hpp"
+#include "common/model/nmf/nmf.hpp"
 
 namespace chorus::model {
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {mf::family()};
+  static const std::vector<Family> all = {mf::family(), nmf::family()};
   return all;
 }
 

@@ -6,6 +6,32 @@
 
 namespace chorus::client {
 
+namespace {
+
+// A clip or a scale beyond the model's own would let one update weigh more in the sum, or say more of its device, than
+// the model needs.
+Status check_numbers(const plan::UpdateLayout& asked, const plan::UpdateLayout& own) {
+  for (const plan::TensorLayout& tensor : asked.tensors()) {
+    const auto found = own.find(tensor.name);
+    if (!found) continue;
+    const plan::TensorLayout& most = own.tensors()[*found];
+    if (tensor.clip > most.clip) {
+      return fail(ErrorCode::parameter_above_ceiling,
+                  fmt::format("the plan clips '{}' at {}, above the model's {}", tensor.name, tensor.clip, most.clip),
+                  "field 'layout'");
+    }
+    if (tensor.scale_log2 > most.scale_log2) {
+      return fail(ErrorCode::parameter_above_ceiling,
+                  fmt::format("the plan scales '{}' by 2^{}, above the model's 2^{}", tensor.name, tensor.scale_log2,
+                              most.scale_log2),
+                  "field 'layout'");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) const {
   const plan::RoundPlanFields& fields = plan.fields();
   if (fields.job != standing.job) return fail(ErrorCode::wrong_job, "the plan belongs to another job", "field 'job'");
@@ -55,7 +81,9 @@ Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) cons
     return fail(ErrorCode::wrong_model, "the plan's catalogue is not that of the model that this device holds",
                 "field 'catalogue'");
   }
-  if (plan.layout() != standing.model.layout(fields.purpose, standing.held.training_rounds)) {
+  const plan::UpdateLayout own = standing.model.layout(fields.purpose, standing.held.training_rounds);
+  CHORUS_TRY_DO(check_numbers(plan.layout(), own));
+  if (plan.layout() != own) {
     return fail(ErrorCode::wrong_model,
                 fmt::format("the plan's layout is not what the model contributes in a {} round",
                             plan::to_string(fields.purpose)),

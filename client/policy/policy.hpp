@@ -44,8 +44,9 @@ class Policy {
 
   // Errors, in this order: wrong_job; stale_round (not above the highest round, or more than the allowed jump above
   // it); parameter_below_floor, parameter_above_ceiling, cohort_too_small (floors); parameter_above_ceiling (upload
-  // size); parameter_below_floor (no noise, without consent); wrong_model (version, id, catalogue, or a layout that is
-  // not the model's own for this purpose); model_reused.
+  // size); parameter_below_floor (no noise, without consent); wrong_model (version, id, catalogue);
+  // parameter_above_ceiling (a clip or scale above the model's own); wrong_model (a layout that is not the model's own
+  // for this purpose); model_reused.
   [[nodiscard]] Status check(const plan::RoundPlan& plan, const Standing& standing) const;
 
   // May a catalogue or a model of this announced size be fetched? Errors: too_large.

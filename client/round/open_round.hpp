@@ -17,8 +17,9 @@ namespace chorus::client {
 class StorePromises final : public SumPromises {
  public:
   StorePromises(Store& store, RoundId round) : store_(&store), round_(round) {}
-  [[nodiscard]] Status charge(std::uint32_t honest) override {
-    static_cast<void>(honest);  // without noise there is no budget to hold it against
+  // Without noise there is no budget to hold a round's cost against: the policy has agreed to the plan by name, or not.
+  [[nodiscard]] Status afford(std::uint32_t /*honest*/) override { return {}; }
+  [[nodiscard]] Status charge(std::uint32_t /*honest*/) override {
     CHORUS_TRY_DO(store_->charge(round_));
     charged_ = true;
     return {};
@@ -34,8 +35,8 @@ class StorePromises final : public SumPromises {
 
 struct OpenRound {
   plan::RoundPlan plan;
-  Moment deadline;      // by when the next message of the coordinator must be here
-  Participation line;   // of the device's history
+  Moment deadline;     // by when the next message of the coordinator must be here
+  Participation line;  // of the device's history
   identity::RevocationList revoked;
   StorePromises promises;
   std::optional<SumMember> member{};  // refers to the two above

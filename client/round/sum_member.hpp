@@ -25,10 +25,14 @@ struct SumTerms {
   secagg::Roster::Bounds bounds;
 };
 
-// Promises that must survive a crash, kept by the device's store: each is durable when it returns. An error aborts.
+// Promises that must survive a crash, kept by the device's store: what is promised is durable when it returns. An error
+// aborts.
 class SumPromises {
  public:
   virtual ~SumPromises() = default;
+  // When the roster has told what the round would cost, before this member's shares leave: whether charge(honest) would
+  // be granted now. Promises nothing and writes nothing. Errors: budget_exhausted, cost_above_policy.
+  [[nodiscard]] virtual Status afford(std::uint32_t honest) = 0;
   // Before the first byte of the masked update leaves: the update counts as released, whatever becomes of the round.
   // `honest` is N, the honest contributors that hide this one. Errors: budget_exhausted, cost_above_policy.
   [[nodiscard]] virtual Status charge(std::uint32_t honest) = 0;
@@ -73,7 +77,8 @@ class BasicSumMember {
 
   // The leaf to send (step 1). REQUIRES: idle.
   [[nodiscard]] Bytes advertise();
-  // Steps 2 and 3: the roster → this member's shares. Errors: those of secagg::Roster; malformed (own leaf missing).
+  // Steps 2 and 3: the roster → this member's shares. Errors: those of secagg::Roster; malformed (own leaf missing);
+  // those of SumPromises::afford.
   [[nodiscard]] Result<std::optional<Bytes>> on_roster(ByteView bytes);
   // Steps 4 and 5: the others' shares → the masked update. Errors: malformed, cohort_too_small (U2), bad_signature,
   // bad_key, share_not_authentic, those of SumPromises::charge.

@@ -109,6 +109,7 @@ struct BasicSumMember<Checks>::Machine {
       return fail(ErrorCode::malformed, "the roster does not hold the leaf that this device advertised");
     }
     parameters = roster.parameters();
+    CHORUS_TRY_DO(promises->afford(parameters->honest));
     const std::uint32_t n = roster.size();
     const std::uint32_t own = *position;
     crypto::SecretBytes<32> beta = random->secret<32>();
@@ -178,9 +179,9 @@ struct BasicSumMember<Checks>::Machine {
       if (dealer == own) continue;
       const secagg::Dealt& dealt = message.dealt[parcel++];
       open_shares(next, dealer, dealt, from.agreed[dealer]);
-      // Openings that match tell that the commitments are the dealer's: it sealed them for this member alone. Only where
-      // they do not is its signature asked who lied; a dealer's share is then not held, a coordinator's lie ends the
-      // round (common/PROTOCOL.md says why that is enough).
+      // Openings that match tell that the commitments are the dealer's: it sealed them for this member alone. Only
+      // where they do not is its signature asked who lied; a dealer's share is then not held, a coordinator's lie ends
+      // the round (common/PROTOCOL.md says why that is enough).
       if constexpr (Checks::dealer_signatures) {
         if (crypto::merkle_root(dealt.commitments.leaf(), own, n, dealt.path) != dealt.root) {
           return fail(ErrorCode::bad_signature, "a dealer's commitments are not those that it signed");

@@ -19,6 +19,7 @@ namespace chorus::sim {
 // Promises in memory, for devices that live no longer than the process.
 class MemoryPromises final : public client::SumPromises {
  public:
+  [[nodiscard]] Status afford(std::uint32_t /*honest*/) override { return {}; }
   [[nodiscard]] Status charge(std::uint32_t honest) override;
   [[nodiscard]] Status vote(const Digest& h3) override;
   // A new session begins.

@@ -1,10 +1,13 @@
 // What a device's policy, store and ledger refuse before anything leaves: rows 7, 9 and 15.
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 
 #include <gtest/gtest.h>
 
 #include "client/policy/policy.hpp"
+#include "client/round/open_round.hpp"
 #include "client/store/store.hpp"
 #include "common/model/registry.hpp"
 #include "tests/attacks/play.hpp"
@@ -188,23 +191,14 @@ TEST(Attack, Row09AWeakManifestIsRefused) {
   const std::array weaknesses{
       Weakness{"n_min 2", ErrorCode::parameter_below_floor, [](auto& f) { f.least_members = 2; }},
       Weakness{"n_min one below", ErrorCode::parameter_below_floor, [](auto& f) { f.least_members = 75; }},
-      Weakness{"δ .9", ErrorCode::parameter_above_ceiling,
-               [](auto& f) {
-                 f.dropout = {9, 10};
-               }},
+      Weakness{"δ .9", ErrorCode::parameter_above_ceiling, [](auto& f) { f.dropout = {9, 10}; }},
       Weakness{"δ just above 1/3", ErrorCode::parameter_above_ceiling,
                [](auto& f) {
                  f.dropout = {333'334, 1'000'000};
                  f.least_members = 128;
                }},
-      Weakness{"γ 0", ErrorCode::parameter_below_floor,
-               [](auto& f) {
-                 f.corrupt = {0, 1};
-               }},
-      Weakness{"γ just below .05", ErrorCode::parameter_below_floor,
-               [](auto& f) {
-                 f.corrupt = {49'999, 1'000'000};
-               }},
+      Weakness{"γ 0", ErrorCode::parameter_below_floor, [](auto& f) { f.corrupt = {0, 1}; }},
+      Weakness{"γ just below .05", ErrorCode::parameter_below_floor, [](auto& f) { f.corrupt = {49'999, 1'000'000}; }},
       Weakness{"σ just below 4", ErrorCode::parameter_below_floor, [](auto& f) { f.local_noise = 3.999; }},
       Weakness{"σ next to nothing", ErrorCode::parameter_below_floor, [](auto& f) { f.local_noise = 5e-324; }},
       Weakness{"no noise, not agreed to", ErrorCode::parameter_below_floor, [](auto& f) { f.local_noise = 0; }},
@@ -221,14 +215,39 @@ TEST(Attack, Row09AWeakManifestIsRefused) {
     weakness.weaken(fields);
     EXPECT_EQ(code_of(device.consider(fields)), weakness.code) << weakness.what;
   }
-  // Clip, scale and dimension are the layout's, which is the model's own or none.
-  for (const double clip : {1e3, 1e5}) {
+  // The model's own clips and scales are ceilings; a layout that is below them is not the model's either.
+  struct Layout {
+    const char* what;
+    ErrorCode code;
+    std::function<void(std::vector<plan::TensorLayout>&)> change;
+  };
+  const std::array layouts{
+      Layout{"a huge clip", ErrorCode::parameter_above_ceiling,
+             [](auto& tensors) {
+               tensors[0].clip = 1e5;
+               tensors[0].scale_log2 = -8;
+             }},
+      Layout{"a clip just above the model's", ErrorCode::parameter_above_ceiling,
+             [](auto& tensors) {
+               tensors[0].clip = std::nextafter(tensors[0].clip, 1e9);
+               --tensors[0].scale_log2;
+             }},
+      Layout{"a finer scale", ErrorCode::parameter_above_ceiling,
+             [](auto& tensors) {
+               tensors[0].clip /= 4;
+               ++tensors[0].scale_log2;
+             }},
+      Layout{"a smaller clip", ErrorCode::wrong_model, [](auto& tensors) { tensors[0].clip /= 2; }},
+      Layout{"one column more", ErrorCode::wrong_model, [](auto& tensors) { ++tensors[0].columns; }},
+      Layout{"one tensor less", ErrorCode::wrong_model, [](auto& tensors) { tensors.pop_back(); }},
+      Layout{"another name", ErrorCode::wrong_model, [](auto& tensors) { tensors[0].name = "elsewhere"; }},
+  };
+  for (const Layout& each : layouts) {
     std::vector<plan::TensorLayout> tensors = device.layout().tensors();
-    tensors[0].clip = clip;
-    tensors[0].scale_log2 = -8;
-    const auto huge = plan::UpdateLayout::create(tensors, device.layout().bits(), device.layout().max_contributors());
-    ASSERT_TRUE(huge.has_value()) << huge.error().to_string();
-    EXPECT_EQ(code_of(device.consider(device.fields(1), *huge)), ErrorCode::wrong_model) << clip;
+    each.change(tensors);
+    const auto layout = plan::UpdateLayout::create(tensors, device.layout().bits(), device.layout().max_contributors());
+    ASSERT_TRUE(layout.has_value()) << each.what << layout.error().to_string();
+    EXPECT_EQ(code_of(device.consider(device.fields(1), *layout)), each.code) << each.what;
   }
 }
 
@@ -247,79 +266,184 @@ TEST(Attack, Row09ControlTheSameWeaknessesPassADeviceWithoutFloors) {
 }
 
 // The ledger's rule (design: secure aggregation, step 2): a round costs μ² = Δ² / (N σ²), added up. Held in thousandths
-// of Δ²/σ², so that the round in which the budget ends is computed in integers.
-class Ledger final : public client::SumPromises {
+// of Δ²/σ², so that the round in which the budget ends is computed in integers. What was spent is what the device's
+// store says was charged, each at the price of N = 5.
+class Ledger : public client::SumPromises {
  public:
-  Ledger(std::uint64_t budget, std::uint64_t most_a_round) : budget_(budget), most_a_round_(most_a_round) {}
-  Status charge(std::uint32_t honest) override {
+  struct Limits {
+    std::uint64_t budget = 10'000;
+    std::uint64_t most_a_round = 1'000;
+  };
+  Ledger(client::Store& store, RoundId round, Limits limits)
+      : store_(&store), promises_(store, round), limits_(limits) {}
+
+  Status afford(std::uint32_t honest) override {
     const std::uint64_t cost = 1000 / honest;
-    if (cost > most_a_round_) return fail(ErrorCode::cost_above_policy, "the round costs more than the policy allows");
-    if (spent_ + cost > budget_) return fail(ErrorCode::budget_exhausted, "the budget is spent");
-    spent_ += cost;
+    if (cost > limits_.most_a_round) {
+      return fail(ErrorCode::cost_above_policy, "the round costs more than the policy allows");
+    }
+    if (spent() + cost > limits_.budget) return fail(ErrorCode::budget_exhausted, "the budget is spent");
     return {};
   }
-  Status vote(const Digest&) override { return {}; }
+  Status charge(std::uint32_t honest) override {
+    // Not what a control makes of it.
+    CHORUS_TRY_DO(Ledger::afford(honest));
+    return promises_.charge(honest);
+  }
+  Status vote(const Digest& h3) override { return promises_.vote(h3); }
 
  private:
-  std::uint64_t budget_;
-  std::uint64_t most_a_round_;
-  std::uint64_t spent_ = 0;
+  std::uint64_t spent() const {
+    const auto history = store_->history(100).value();
+    return 200 * static_cast<std::uint64_t>(std::ranges::count_if(history, [](const client::Participation& line) {
+             return line.ending != client::Ending::withheld;
+           }));
+  }
+
+  client::Store* store_;
+  client::StorePromises promises_;
+  Limits limits_;
 };
 
-TEST(Attack, Row09ASmallRosterAfterALargePromiseCostsTooMuch) {
-  // Eight were announced, N = 5: 200 a round is agreed to. Six come, D = 1, A = 0: N = 5 too; four: N = 3, 333.
-  for (const std::uint32_t members : {8U, 6U, 4U}) {
-    Scene scene;
-    scene.members = members;
-    scene.least_members = 3;
-    scene.seed = members;
-    Play play(scene);
-    Ledger ledger(10'000, 200);
-    play.recast(1, &make_member<FullChecks>, nullptr, &ledger);
-    play.play_to_shares();
-    const Status said = play.tell_delivery(play.part(1), play.delivery(1, play.everybody()));
-    if (members == 4) {
-      EXPECT_EQ(code_of(said), ErrorCode::cost_above_policy);
-      EXPECT_FALSE(play.released(1).masked);
-      EXPECT_EQ(play.part(1).member->state(), client::SumMember::State::aborted);
-    } else {
-      EXPECT_EQ(code_of(said), std::nullopt);
-    }
+// A device that asks what a round costs only when it pays.
+class LateLedger final : public Ledger {
+ public:
+  using Ledger::Ledger;
+  Status afford(std::uint32_t /*honest*/) override { return {}; }
+};
+
+// Every member advertises, and everybody but the victim gets the roster and deals.
+void deal_without(Play& play, std::uint32_t victim) {
+  for (std::uint32_t p = 0; p < play.size(); ++p) play.part(p).member->advertise();
+  for (std::uint32_t p = 0; p < play.size(); ++p) {
+    if (p == victim) continue;
+    EXPECT_EQ(code_of(play.tell_roster(play.part(p), play.leaves())), std::nullopt);
   }
 }
 
+// Eight were announced, N = 5: 200 a round is agreed to. Six come, D = 1, A = 0: N = 5 too; four: N = 3, 333.
+Scene scene_of(std::uint32_t members) {
+  Scene scene;
+  scene.members = members;
+  scene.least_members = 3;
+  scene.seed = members;
+  return scene;
+}
+
+TEST(Attack, Row09ASmallRosterAfterALargePromiseCostsTooMuch) {
+  for (const std::uint32_t members : {8U, 6U, 4U}) {
+    const StoreFile file;
+    const auto store = file.open();
+    EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(1))), std::nullopt);
+    Ledger ledger(*store, RoundId(1), {.most_a_round = 200});
+    Play play(scene_of(members));
+    play.recast(1, &make_member<FullChecks>, nullptr, &ledger);
+    deal_without(play, 1);
+    const Status said = play.tell_roster(play.part(1), play.leaves());
+    if (members != 4) {
+      EXPECT_EQ(code_of(said), std::nullopt);
+      continue;
+    }
+    EXPECT_EQ(code_of(said), ErrorCode::cost_above_policy);
+    EXPECT_FALSE(play.released(1).shares);
+    EXPECT_FALSE(play.released(1).masked);
+    EXPECT_EQ(play.part(1).member->state(), client::SumMember::State::aborted);
+    EXPECT_EQ(store->history(1)->at(0).ending, client::Ending::withheld);
+  }
+}
+
+TEST(Attack, Row09ControlADeviceThatAsksWhenItPaysHasDealtItsSharesByThen) {
+  const StoreFile file;
+  const auto store = file.open();
+  EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(1))), std::nullopt);
+  LateLedger ledger(*store, RoundId(1), {.most_a_round = 200});
+  Play play(scene_of(4));
+  play.recast(1, &make_member<FullChecks>, nullptr, &ledger);
+  deal_without(play, 1);
+  EXPECT_EQ(code_of(play.tell_roster(play.part(1), play.leaves())), std::nullopt);
+  EXPECT_TRUE(play.released(1).shares);
+  EXPECT_EQ(code_of(play.tell_delivery(play.part(1), play.delivery(1, play.everybody()))),
+            ErrorCode::cost_above_policy);
+  EXPECT_FALSE(play.released(1).masked);
+}
+
+// The process ends after each round; the store remembers.
 TEST(Attack, Row15ADeviceThatIsInvitedEveryRoundStopsAtTheComputedOne) {
-  Ledger ledger(1'500, 1'000);  // N = 5: 200 a round, seven rounds
+  const StoreFile file;
   std::uint32_t uploads = 0;
   for (std::uint64_t round = 1; round <= 10; ++round) {
+    const auto store = file.open();
+    EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(round))), std::nullopt);
+    Ledger ledger(*store, RoundId(round), {.budget = 1'500});  // N = 5: 200 a round, seven rounds
     Scene scene;
     scene.h0 = {static_cast<std::uint8_t>(round)};
     scene.seed = round;
     Play play(scene);
     play.recast(kVictim, &make_member<FullChecks>, nullptr, &ledger);
-    play.play_to_shares();
-    const Status said = play.tell_delivery(play.part(kVictim), play.delivery(kVictim, play.everybody()));
+    deal_without(play, kVictim);
+    const Status said = play.tell_roster(play.part(kVictim), play.leaves());
     EXPECT_EQ(code_of(said), round <= 7 ? std::nullopt : std::optional(ErrorCode::budget_exhausted)) << round;
+    EXPECT_EQ(play.released(kVictim).shares.has_value(), round <= 7) << round;
+    if (said.has_value()) {
+      EXPECT_EQ(code_of(play.tell_delivery(play.part(kVictim), play.delivery(kVictim, play.everybody()))),
+                std::nullopt);
+    } else {
+      // The others' round goes on.
+      EXPECT_EQ(code_of(play.tell_delivery(play.part(0), play.delivery(0, play.except({kVictim})))), std::nullopt);
+    }
     EXPECT_EQ(play.released(kVictim).masked.has_value(), round <= 7) << round;
     uploads += play.released(kVictim).masked ? 1U : 0U;
   }
   EXPECT_EQ(uploads, 7U);
+  EXPECT_EQ(file.open()->attempts(Device(*file.open()).fields(1).model_id, plan::Purpose::train).value(), 7U);
 }
 
 // The charge is taken before the vector is given away, and an upload that came to nothing was charged as well.
 TEST(Attack, Row15AnUploadIsChargedWhateverBecomesOfIt) {
-  Ledger ledger(300, 1'000);
+  const StoreFile file;
+  {
+    const auto store = file.open();
+    EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(1))), std::nullopt);
+    Ledger ledger(*store, RoundId(1), {.budget = 300});
+    Play play({});
+    play.recast(kVictim, &make_member<FullChecks>, nullptr, &ledger);
+    play.play_to_upload();
+    EXPECT_EQ(code_of(play.tell_survivors(play.part(kVictim), play.except({kVictim}))), ErrorCode::bad_survivors);
+  }
+  const auto store = file.open();
+  EXPECT_EQ(store->history(1)->at(0).ending, client::Ending::lost);
+  EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(2))), std::nullopt);
+  Ledger ledger(*store, RoundId(2), {.budget = 300});
+  EXPECT_EQ(code_of(ledger.afford(5)), ErrorCode::budget_exhausted);
+  EXPECT_EQ(code_of(ledger.charge(5)), ErrorCode::budget_exhausted);
+  EXPECT_EQ(store->history(1)->at(0).ending, client::Ending::withheld);
+}
+
+// What could be paid when the roster came was spent since, by the same device elsewhere: the charge decides.
+TEST(Attack, Row15AnUpdateThatCannotBePaidAnyMoreStays) {
+  const StoreFile file;
+  const auto store = file.open();
+  const auto elsewhere = file.open();
+  EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(1))), std::nullopt);
+  Ledger ledger(*store, RoundId(1), {.budget = 300});
   Play play({});
   play.recast(kVictim, &make_member<FullChecks>, nullptr, &ledger);
-  play.play_to_upload();
-  EXPECT_EQ(code_of(play.tell_survivors(play.part(kVictim), play.except({kVictim}))), ErrorCode::bad_survivors);
-  EXPECT_EQ(code_of(ledger.charge(5)), ErrorCode::budget_exhausted);
+  play.play_to_shares();
+  EXPECT_EQ(code_of(Device(*elsewhere).reserve(Device(*elsewhere).fields(2))), std::nullopt);
+  EXPECT_EQ(code_of(elsewhere->charge(RoundId(2))), std::nullopt);
+  EXPECT_EQ(code_of(play.tell_delivery(play.part(kVictim), play.delivery(kVictim, play.everybody()))),
+            ErrorCode::budget_exhausted);
+  EXPECT_FALSE(play.released(kVictim).masked);
+  expect_hidden(play, kVictim);
 }
 
 // Without a ledger it is asked for ever.
 TEST(Attack, Row15ControlWithoutALedgerEveryRoundIsAnswered) {
-  sim::MemoryPromises promises;
+  const StoreFile file;
   for (std::uint64_t round = 1; round <= 10; ++round) {
+    const auto store = file.open();
+    EXPECT_EQ(code_of(Device(*store).reserve(Device(*store).fields(round))), std::nullopt);
+    client::StorePromises promises(*store, RoundId(round));
     Scene scene;
     scene.h0 = {static_cast<std::uint8_t>(round)};
     scene.seed = round;
@@ -327,8 +451,8 @@ TEST(Attack, Row15ControlWithoutALedgerEveryRoundIsAnswered) {
     play.recast(kVictim, &make_member<FullChecks>, nullptr, &promises);
     play.play_to_upload();
     EXPECT_TRUE(play.released(kVictim).masked);
+    EXPECT_TRUE(promises.charged());
   }
-  EXPECT_EQ(promises.charged(), 10U);
 }
 
 }  // namespace

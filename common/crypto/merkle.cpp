@@ -1,15 +1,16 @@
 #include "common/crypto/merkle.hpp"
 
+#include <algorithm>
+#include <bit>
+
 #include "common/base/check.hpp"
 #include "common/crypto/hash.hpp"
 
 namespace chorus::crypto {
 
 Digest merkle_leaf(ByteView value) {
-  Bytes bytes;
-  bytes.reserve(1 + value.size());
-  bytes.push_back(0);
-  bytes.insert(bytes.end(), value.begin(), value.end());
+  Bytes bytes(1 + value.size(), 0);
+  std::copy(value.begin(), value.end(), bytes.begin() + 1);
   return sha256(bytes);
 }
 
@@ -23,6 +24,7 @@ Digest merkle_node(const Digest& left, const Digest& right) {
 
 MerkleTree::MerkleTree(std::vector<Digest> leaves) {
   CHORUS_ENSURE(!leaves.empty(), "a Merkle tree has leaves");
+  levels_.reserve(std::bit_width(leaves.size()) + 1);
   levels_.push_back(std::move(leaves));
   while (levels_.back().size() > 1) {
     const std::vector<Digest>& below = levels_.back();
@@ -37,12 +39,22 @@ MerkleTree::MerkleTree(std::vector<Digest> leaves) {
 std::vector<Digest> MerkleTree::path(std::size_t leaf) const {
   CHORUS_ENSURE(leaf < levels_.front().size(), "the leaf is in the tree");
   std::vector<Digest> siblings;
+  siblings.reserve(levels_.size());
   for (const std::vector<Digest>& level : levels_) {
     const std::size_t sibling = leaf ^ 1;
     if (sibling < level.size()) siblings.push_back(level[sibling]);
     leaf /= 2;
   }
   return siblings;
+}
+
+void MerkleTree::write_path(std::size_t leaf, ByteWriter& out) const {
+  CHORUS_ENSURE(leaf < levels_.front().size(), "the leaf is in the tree");
+  for (const std::vector<Digest>& level : levels_) {
+    const std::size_t sibling = leaf ^ 1;
+    if (sibling < level.size()) out.raw(level[sibling]);
+    leaf /= 2;
+  }
 }
 
 std::size_t merkle_path_length(std::size_t leaf, std::size_t n) noexcept {

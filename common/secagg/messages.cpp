@@ -72,6 +72,23 @@ Bytes encode(const Delivery& message, std::uint32_t holder) {
   return std::move(out).take();
 }
 
+Bytes encode_delivery(const MemberSet& dealers, std::uint32_t holder, std::span<const std::optional<Shares>> shares,
+                      std::span<const std::optional<crypto::MerkleTree>> trees) {
+  ByteWriter out;
+  out.reserve(dealers.size() * 640 + 64);
+  dealers.encode(out);
+  for (const std::uint32_t dealer : dealers.positions()) {
+    if (dealer == holder) continue;
+    out.raw(trees[dealer]->root());
+    out.raw(shares[dealer]->seed_commitment);
+    out.raw(shares[dealer]->signature);
+    write(out, shares[dealer]->commitments[holder]);
+    trees[dealer]->write_path(holder, out);
+    out.raw(shares[dealer]->sealed[holder]);
+  }
+  return std::move(out).take();
+}
+
 Result<Delivery> decode_delivery(ByteView bytes, std::uint32_t members, std::uint32_t holder) {
   ByteReader in(bytes);
   Delivery message;

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "common/base/bytes.hpp"
 #include "common/crypto/aead.hpp"
+#include "common/crypto/merkle.hpp"
 #include "common/crypto/signature.hpp"
 #include "common/secagg/commitment.hpp"
 #include "common/secagg/member_set.hpp"
@@ -57,6 +59,11 @@ struct Delivery {
   friend bool operator==(const Delivery&, const Delivery&) = default;
 };
 [[nodiscard]] Bytes encode(const Delivery& message, std::uint32_t holder);
+// The same bytes straight from what the dealers sent, one for each position: [n] shares and trees of their commitments.
+// REQUIRES: those of every dealer but the holder are there.
+[[nodiscard]] Bytes encode_delivery(const MemberSet& dealers, std::uint32_t holder,
+                                    std::span<const std::optional<Shares>> shares,
+                                    std::span<const std::optional<crypto::MerkleTree>> trees);
 [[nodiscard]] Result<Delivery> decode_delivery(ByteView bytes, std::uint32_t members, std::uint32_t holder);
 
 // Member → coordinator (step 5), after the masked vector's own bytes.

@@ -14,15 +14,7 @@ std::optional<Bytes> SecureSum::message_for(std::uint32_t member) const {
   if (std::holds_alternative<Sharing>(state_)) return roster_->encode();
   if (const auto* const masking = std::get_if<Masking>(&state_)) {
     if (!masking->dealers.contains(p)) return std::nullopt;
-    secagg::Delivery delivery{masking->dealers, {}};
-    for (const std::uint32_t dealer : masking->dealers.positions()) {
-      if (dealer == p) continue;
-      const secagg::Shares& shares = *masking->shares[dealer];
-      const crypto::MerkleTree& tree = *masking->trees[dealer];
-      delivery.dealt.push_back({tree.root(), shares.seed_commitment, shares.signature, shares.commitments[p],
-                                tree.path(p), shares.sealed[p]});
-    }
-    return secagg::encode(delivery, p);
+    return secagg::encode_delivery(masking->dealers, p, masking->shares, masking->trees);
   }
   if (const auto* const voting = std::get_if<Voting>(&state_)) {
     return voting->survivors.contains(p) ? std::optional(secagg::encode(secagg::Survivors{voting->survivors}))

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "certs/app/commands.hpp"
+#include "common/crypto/private_memory.hpp"
 
 namespace chorus::certs::app {
 namespace {
@@ -157,6 +158,10 @@ int run(int argc, char** argv) {
 }  // namespace chorus::certs::app
 
 int main(int argc, char** argv) {
+  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+    std::fprintf(stderr, "chorus-certs: %s\n", kept.error().to_string().c_str());
+    return 1;
+  }
   try {
     return chorus::certs::app::run(argc, argv);
   } catch (const std::exception& error) {  // out of memory, a broken output pipe

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "client/app/commands.hpp"
+#include "common/crypto/private_memory.hpp"
 
 namespace chorus::client::app {
 namespace {
@@ -163,8 +164,12 @@ int run(int argc, char** argv) {
 }  // namespace chorus::client::app
 
 int main(int argc, char** argv) {
-  // What this process writes is its user's alone.
+  // What this process writes is its user's alone, and what it holds is its own.
   ::umask(077);
+  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+    std::fprintf(stderr, "chorus-client: %s\n", kept.error().to_string().c_str());
+    return 1;
+  }
   try {
     return chorus::client::app::run(argc, argv);
   } catch (const std::exception& error) {  // out of memory, a broken output pipe

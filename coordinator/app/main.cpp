@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "common/crypto/private_memory.hpp"
 #include "coordinator/app/serve.hpp"
 #include "coordinator/config/samples.hpp"
 
@@ -29,8 +30,12 @@ int print(std::string_view text) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // What this process writes (state, trace) is its user's alone.
+  // What this process writes (state, trace) is its user's alone, and what it holds is its own.
   ::umask(077);
+  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+    complain(kept.error());
+    return kFailed;
+  }
 
   CLI::App app("Trains a recommender with many devices that keep their ratings.", "chorus-coordinator");
   app.set_version_flag("--version", std::string("chorus-coordinator ") + CHORUS_VERSION);

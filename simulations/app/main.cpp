@@ -1,12 +1,20 @@
 // chorus-sim: training runs and fleets, in one place. Options and wiring alone.
+#include <cstdio>
+
 #include <CLI/CLI.hpp>
 
+#include "common/crypto/private_memory.hpp"
 #include "simulations/app/demo_command.hpp"
 #include "simulations/app/fleet_command.hpp"
 #include "simulations/app/town_command.hpp"
 #include "simulations/app/train_command.hpp"
 
 int main(int argc, char** argv) {
+  // Its workers are people's devices.
+  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+    std::fprintf(stderr, "chorus-sim: %s\n", kept.error().to_string().c_str());
+    return 1;
+  }
   CLI::App app("Simulates Chorus: trains models in one process, and runs fleets of real devices", "chorus-sim");
   app.set_version_flag("--version", std::string("chorus-sim ") + CHORUS_VERSION);
   app.require_subcommand(1);

@@ -106,7 +106,9 @@ class Listener {
     return {.kind = Kind::round_ended, .sentence = std::move(sentence)};
   }
   SyncProgress on(const client::event::Declined& happened) {
-    trouble_ = fmt::format("this device declined round {}: {}", happened.round.value(), happened.error.sentence());
+    const std::string round =
+        happened.round == RoundId(0) ? "a round that it cannot read" : fmt::format("round {}", happened.round.value());
+    trouble_ = fmt::format("this device declined {}: {}", round, happened.error.sentence());
     touch(trouble_);
     return {.kind = Kind::declined, .sentence = trouble_};
   }

@@ -59,7 +59,7 @@ struct RoundEnded {
   bool delivered = false;  // the whole update had been sent
 };
 struct Declined {  // the device's policy refused this round
-  RoundId round;
+  RoundId round;   // 0: its plan could not be read
   Error error;
 };
 struct JobFinished {};

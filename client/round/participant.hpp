@@ -144,7 +144,8 @@ class Participant {
   Status settle(Now now);
   void fetch(std::variant<CatalogueOffer, ModelOffer> offer, Now now);
   Status consider(const plan::RoundPlan& plan) const;
-  void decline(const plan::RoundPlan& plan, const Error& error);
+  // `session`: zero if the plan could not be read so far.
+  void decline(const ByteArray<32>& session, RoundId round, const Error& error);
   // --- rounds (participant_round.cpp)
   Status prepare(Now now);
   Result<crypto::ZeroizingBytes> compute(const plan::RoundPlan& plan) const;

@@ -40,15 +40,20 @@ Status Participant::consider(const plan::RoundPlan& plan) const {
       plan, {.job = job_id_, .model = *model_, .held = *header, .highest_round = highest, .attempts = attempts});
 }
 
-void Participant::decline(const plan::RoundPlan& plan, const Error& error) {
-  send(protocol::Decline{.session = plan.fields().session, .code = error.code(), .sentence = error.sentence()});
-  report(event::Declined{.round = plan.fields().round, .error = error});
+void Participant::decline(const ByteArray<32>& session, RoundId round, const Error& error) {
+  send(protocol::Decline{.session = session, .code = error.code(), .sentence = error.sentence()});
+  report(event::Declined{.round = round, .error = error});
   end(error);
 }
 
 Status Participant::on(const protocol::Manifest& manifest, Now now) {
   CHORUS_TRY_DO(check_signed(protocol::kManifestLabel, manifest.plan, setup_.coordinator));
-  CHORUS_TRY(plan::RoundPlan plan, plan::RoundPlan::decode(manifest.plan.document, kReadable));
+  auto read = plan::RoundPlan::decode(manifest.plan.document, kReadable);
+  if (!read) {
+    decline({}, RoundId(0), read.error());
+    return {};
+  }
+  plan::RoundPlan plan = std::move(*read);
   const auto revoked = setup_.membership.accept_revocations(manifest.revocations, now.wall);
   Status agreed = consider(plan);
   if (agreed && crypto::sha256(manifest.revocations) != plan.fields().revocations) {
@@ -57,7 +62,7 @@ Status Participant::on(const protocol::Manifest& manifest, Now now) {
   }
   if (agreed && !revoked) agreed = fail(revoked.error());
   if (!agreed) {
-    decline(plan, agreed.error());
+    decline(plan.fields().session, plan.fields().round, agreed.error());
     return {};
   }
   const plan::RoundPlanFields fields = plan.fields();

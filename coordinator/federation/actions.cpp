@@ -25,6 +25,12 @@ void write(const CohortAborted& event) {
       "cohort aborted",
       {{"round", event.round.value()}, {"cohort", event.cohort.value()}, {"reason", event.reason.to_string()}});
 }
+void write(const MembersDeclined& event) {
+  log::info("members declined", {{"round", event.round.value()},
+                                 {"cohort", event.cohort.value()},
+                                 {"reason", to_string(event.reason)},
+                                 {"members", event.members}});
+}
 void write(const MemberConvicted& event) {
   log::warning("member convicted", {{"round", event.round.value()},
                                     {"device", identity::to_string(event.device)},

@@ -98,6 +98,13 @@ struct CohortAborted {
   CohortId cohort;
   Error reason;
 };
+// Devices that would not, or could not, take part, and said why.
+struct MembersDeclined {
+  RoundId round;
+  CohortId cohort;
+  ErrorCode reason = ErrorCode::aborted;
+  std::uint32_t members = 0;
+};
 // A member whose own signed or sealed words prove a lie, or a fault of its program.
 struct MemberConvicted {
   RoundId round;
@@ -133,8 +140,8 @@ struct JobFinished {
 struct CatalogueRefused {
   Error reason;
 };
-using Log = std::variant<WaitingForDevices, RoundOpened, CohortAborted, MemberConvicted, RoundClosed, RoundAborted, VersionPublished,
-                         JobFinished, CatalogueRefused>;
+using Log = std::variant<WaitingForDevices, RoundOpened, CohortAborted, MembersDeclined, MemberConvicted, RoundClosed,
+                         RoundAborted, VersionPublished, JobFinished, CatalogueRefused>;
 
 using Action = std::variant<Send, SendBlob, Close, ReserveRound, RecoverSum, BuildStep, StoreVersion, Stop, Log>;
 using Actions = std::vector<Action>;

@@ -77,11 +77,15 @@ void Federation::on_round_message(SessionId id, const protocol::Message& message
   const Place place = *session.place;
   Cohort& cohort = collecting->round.cohorts[place.cohort];
   if (cohort.closed) return;
-  if (!is_late(session, message)) {  // every message of a round names its session
+  const auto* decline = std::get_if<protocol::Decline>(&message);
+  // Every message of a round names its session, but for the word of a device that could not read it in the plan.
+  const bool nameless = decline != nullptr && decline->session == ByteArray<32>{};
+  if (!nameless && !is_late(session, message)) {
     refuse(id, Error(ErrorCode::stale_round, "the message belongs to another round"), now);
     return;
   }
-  if (std::holds_alternative<protocol::Decline>(message)) {
+  if (decline != nullptr) {
+    ++cohort.declined[decline->code];
     cohort.members[place.member].left = true;
     session.place.reset();
     session.phase = CoordinatorPhase::enrolled;

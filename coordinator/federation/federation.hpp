@@ -104,8 +104,9 @@ class Federation {
     plan::RoundPlan plan;
     std::shared_ptr<const identity::RevocationList> revoked;  // that the sum refers to
     SecureSum sum;
-    std::vector<Member> members;                // by the order of the invitation
-    std::vector<identity::DeviceId> survivors;  // known when it has closed
+    std::vector<Member> members;                  // by the order of the invitation
+    std::vector<identity::DeviceId> survivors;    // known when it has closed
+    std::map<ErrorCode, std::uint32_t> declined;  // members, by what they said
     bool closed = false;
     bool answered = false;  // its members have their Result
 

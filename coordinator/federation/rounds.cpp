@@ -115,6 +115,7 @@ void Federation::invite(RoundInProgress& round, const std::vector<SessionId>& se
                                  .sum = std::move(sum),
                                  .members = std::move(members),
                                  .survivors = {},
+                                 .declined = {},
                                  .closed = false,
                                  .answered = false});
 }
@@ -123,10 +124,13 @@ void Federation::close_cohort(std::size_t index) {
   auto& collecting = std::get<Collecting>(phase_);
   Cohort& cohort = collecting.round.cohorts[index];
   cohort.closed = true;
+  const CohortId number(static_cast<std::uint32_t>(index));
+  for (const auto& [reason, members] : cohort.declined) {
+    actions_.emplace_back(
+        Log(MembersDeclined{.round = collecting.round.number, .cohort = number, .reason = reason, .members = members}));
+  }
   if (const Error* aborted = cohort.sum.reason()) {
-    actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number,
-                                            .cohort = CohortId(static_cast<std::uint32_t>(index)),
-                                            .reason = *aborted}));
+    actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number, .cohort = number, .reason = *aborted}));
     send_cohort_result(collecting.round, cohort, protocol::Outcome::aborted, aborted->sentence());
     return;
   }
@@ -301,8 +305,8 @@ void Federation::send_cohort_result(const RoundInProgress& round, Cohort& cohort
                                      .survivors = static_cast<std::uint32_t>(cohort.survivors.size()),
                                      .version = version_.header.version,
                                      .reason = reason.substr(0, protocol::kMaxSentence)};
-  actions_.emplace_back(Send{to, protocol::Result{protocol::sign_document(
-                                                protocol::kResultLabel, result.encode(), publisher_->key())}});
+  actions_.emplace_back(
+      Send{to, protocol::Result{protocol::sign_document(protocol::kResultLabel, result.encode(), publisher_->key())}});
 }
 
 void Federation::go_on() {

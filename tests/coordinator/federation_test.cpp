@@ -121,8 +121,8 @@ TEST(Federation, SumsSeveralCohortsAsOneRound) {
 }
 
 TEST(Federation, ALostDeviceWithinTheDropoutIsLeftOut) {
-  for (const Manner manner : {Manner::vanishes, Manner::vanishes_half_way, Manner::declines, Manner::is_silent,
-                              Manner::shares_in_silence}) {
+  for (const Manner manner :
+       {Manner::vanishes, Manner::vanishes_half_way, Manner::declines, Manner::is_silent, Manner::shares_in_silence}) {
     Town town(make_settings(), start_of(1));
     town.add(3).manner = manner;
     town.connect(1, 5);
@@ -143,6 +143,60 @@ TEST(Federation, ALostDeviceWithinTheDropoutIsLeftOut) {
     EXPECT_EQ(record.from, ModelVersion(0));
     EXPECT_EQ(record.to, ModelVersion(1));
   }
+}
+
+// By the names of what they said, and no device is named.
+TEST(Federation, DevicesThatDeclineAreCountedByTheirReasonAndTheOthersGoOn) {
+  Town town(make_settings(), start_of(1));
+  town.add(3).manner = Manner::declines;
+  town.add(7).manner = Manner::declines;
+  town.add(8).manner = Manner::cannot_read;
+  town.add(12).manner = Manner::cannot_read;
+  town.connect(1, 20);
+  town.advance(5s);
+  std::map<ErrorCode, std::uint32_t> declined;
+  for (const MembersDeclined& event : town.logged<MembersDeclined>()) {
+    if (event.round == RoundId(1)) declined[event.reason] += event.members;
+  }
+  EXPECT_EQ(declined,
+            (std::map<ErrorCode, std::uint32_t>{{ErrorCode::wrong_model, 2}, {ErrorCode::unsupported_version, 2}}));
+  const auto rounds = town.logged<RoundClosed>();
+  ASSERT_GE(rounds.size(), 1U);
+  EXPECT_GT(rounds[0].survivors, 0U);
+  EXPECT_EQ(rounds[0].cohorts, 4U);
+}
+
+// Its statement is of an authority that this coordinator does not know: the old one, or the new one.
+TEST(Federation, AMemberOfAnotherAuthorityIsRefusedByNameAndTheOthersGoOn) {
+  Town town(make_settings(), start_of(1));
+  town.add(3).manner = Manner::is_of_another_authority;
+  town.connect(1, 5);
+  town.advance(5s);
+  const auto refusal = town.device(3).last<protocol::Refusal>();
+  ASSERT_NE(refusal, nullptr);
+  EXPECT_EQ(refusal->code, ErrorCode::bad_identity);
+  ASSERT_EQ(town.closed.size(), 1U);
+  EXPECT_EQ(town.closed[0].reason.code(), ErrorCode::bad_identity);
+  const auto rounds = town.logged<RoundClosed>();
+  ASSERT_GE(rounds.size(), 1U);
+  EXPECT_EQ(rounds[0].survivors, 4U);
+}
+
+TEST(Federation, ACohortOfOneTooFewIsAbortedByNameAndTheOtherGoesOn) {
+  // Of ten devices two vanish: in one cohort, for some seed.
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    Town town(make_settings(), start_of(1), seed);
+    town.add(1).manner = Manner::vanishes;
+    town.add(2).manner = Manner::vanishes;
+    town.connect(1, 10);
+    town.advance(5s);
+    const auto aborted = town.logged<CohortAborted>();
+    if (aborted.empty()) continue;
+    EXPECT_EQ(aborted[0].reason.code(), ErrorCode::cohort_too_small);
+    EXPECT_EQ(town.logged<RoundClosed>().at(0).survivors, 5U);
+    return;
+  }
+  FAIL() << "they never met";
 }
 
 TEST(Federation, TooFewUpdatesAbortTheRoundAndTheNextOneHasANewNumber) {
@@ -251,13 +305,20 @@ TEST(Federation, RefusesAnotherProtocolVersionAndAnotherJob) {
 // connection, and the federation forgets it.
 TEST(Federation, AMessageOutOfPhaseEndsTheConnection) {
   const std::vector<protocol::Message> messages = {
-      protocol::Hello{},     protocol::Fetch{},    protocol::Ready{},   protocol::Decline{},  protocol::Update{},
-      protocol::Welcome{},   protocol::Blob{},     protocol::Waiting{}, protocol::Manifest{}, protocol::Result{},
-      protocol::Published{}, protocol::Finished{}, protocol::Refusal{}, protocol::Advertise{}, protocol::Shares{},
-      protocol::Masked{},    protocol::Vote{},     protocol::Openings{}, protocol::Roster{},  protocol::Delivery{},
-      protocol::Survivors{}, protocol::Certificate{}, protocol::Resume{}, protocol::Resumed{}};
-  for (const auto phase : {CoordinatorPhase::greeting, CoordinatorPhase::enrolled, CoordinatorPhase::ready,
-                           CoordinatorPhase::in_round}) {
+      protocol::Hello{},     protocol::Fetch{},
+      protocol::Ready{},     protocol::Decline{.session = {1}, .sentence = {}},
+      protocol::Update{},    protocol::Welcome{},
+      protocol::Blob{},      protocol::Waiting{},
+      protocol::Manifest{},  protocol::Result{},
+      protocol::Published{}, protocol::Finished{},
+      protocol::Refusal{},   protocol::Advertise{},
+      protocol::Shares{},    protocol::Masked{},
+      protocol::Vote{},      protocol::Openings{},
+      protocol::Roster{},    protocol::Delivery{},
+      protocol::Survivors{}, protocol::Certificate{},
+      protocol::Resume{},    protocol::Resumed{}};
+  for (const auto phase :
+       {CoordinatorPhase::greeting, CoordinatorPhase::enrolled, CoordinatorPhase::ready, CoordinatorPhase::in_round}) {
     for (const auto& message : messages) {
       Town town(make_settings(), start_of(1));
       Town::Device& subject = town.add(1);
@@ -334,7 +395,8 @@ TEST(Federation, StopsAtOnceBetweenRounds) {
   EXPECT_TRUE(town.stopped->has_value());
   EXPECT_EQ(town.device(1).last<protocol::Refusal>()->code, ErrorCode::aborted);
   EXPECT_GT(town.device(1).last<protocol::Refusal>()->retry_after, 0ms);
-  EXPECT_TRUE(town.federation().on_message(*town.device(1).session, protocol::Hello{}, town.now, Enrolment::kToday).empty());
+  EXPECT_TRUE(
+      town.federation().on_message(*town.device(1).session, protocol::Hello{}, town.now, Enrolment::kToday).empty());
 }
 
 TEST(Federation, ARoundThatCompletesWithinTheGraceIsPublishedBeforeTheStop) {
@@ -414,6 +476,15 @@ TEST(Federation, PlansBelowTheFloorsDoNotStart) {
   auto upside_down = make_settings();
   upside_down.cohort_minimum = 6;
   EXPECT_FALSE(Federation::create(upside_down, start_of(1), admission, random, kTestFloors).has_value());
+}
+
+TEST(Federation, AModelLargerThanAnyDeviceAcceptsDoesNotStart) {
+  sim::SeededRandom random(1);
+  plan::Floors floors = kTestFloors;
+  floors.most_coordinates = 10;
+  const auto refused = Federation::create(make_settings(), start_of(1), Enrolment().admission(), random, floors);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::parameter_above_ceiling);
 }
 
 TEST(Federation, EveryDocumentIsSignedByTheCoordinator) {

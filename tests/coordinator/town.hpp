@@ -66,14 +66,15 @@ inline FederationSettings make_settings() {
 // The authority of the devices, and a list on which none of them is.
 class Enrolment {
  public:
-  Enrolment() : random_(7), key_(crypto::SigningKey::generate(random_)) {
+  explicit Enrolment(std::uint64_t seed = 7) : random_(seed), key_(crypto::SigningKey::generate(random_)) {
     const auto certificate =
         identity::make_authority_certificate(key_, identity::random_serial(random_), {kToday - 1h, kToday + 240h});
     revoked_ = std::make_shared<const identity::RevocationList>(
         identity::make_revocation_list({}, 1, kToday - 1h, kToday + 24h, {*certificate, key_}).value());
   }
   [[nodiscard]] Admission admission() const { return {.authority = key_.public_key(), .revoked = revoked_}; }
-  [[nodiscard]] identity::IdentityStatement statement(const identity::DeviceId& id, const crypto::SigningKey& key) const {
+  [[nodiscard]] identity::IdentityStatement statement(const identity::DeviceId& id,
+                                                      const crypto::SigningKey& key) const {
     identity::IdentityStatement statement;
     statement.id = id;
     statement.key = key.public_key();
@@ -98,8 +99,10 @@ struct MemoryStore {
 // How a device behaves in a round.
 enum class Manner {
   delivers,
-  vanishes,           // on the plan
+  vanishes,  // on the plan
   declines,
+  cannot_read,  // the plan, and says so
+  is_of_another_authority,
   is_silent,          // on the plan
   shares_in_silence,  // deals its shares, and says no more
   vanishes_half_way,  // with its first piece sent
@@ -109,7 +112,8 @@ class Town {
  public:
   Town(const FederationSettings& settings, JobStart start, std::uint64_t seed = 1)
       : random_(seed),
-        federation_(Federation::create(settings, std::move(start), enrolment_.admission(), random_, kTestFloors).value()) {}
+        federation_(
+            Federation::create(settings, std::move(start), enrolment_.admission(), random_, kTestFloors).value()) {}
 
   // A device's part in a round.
   struct Part {
@@ -283,14 +287,20 @@ class Town {
     if (device.manner == Manner::vanishes) return disconnect(device.number);
     if (device.manner == Manner::is_silent) return;
     if (device.manner == Manner::declines) {
-      return say(device, protocol::Decline{.session = fields.session, .sentence = "no"});
+      return say(device,
+                 protocol::Decline{.session = fields.session, .code = ErrorCode::wrong_model, .sentence = "no"});
+    }
+    if (device.manner == Manner::cannot_read) {
+      return say(device, protocol::Decline{.code = ErrorCode::unsupported_version, .sentence = "what?"});
     }
     ring::Contribution contribution;
     federation_.publisher().model().contribute(
         fields.purpose, device.shared, {.training = device.training, .held_out = device.held_out}, contribution);
     ring::EncodeCounts counts;
     auto update = ring::encode(plan.layout(), contribution, counts).value();
-    device.part = std::make_unique<Part>(enrolment_, device_id(device.number), random_);
+    const Enrolment another(8);
+    device.part = std::make_unique<Part>(device.manner == Manner::is_of_another_authority ? another : enrolment_,
+                                         device_id(device.number), random_);
     Part& part = *device.part;
     part.session = fields.session;
     part.member.emplace(client::SumTerms{.h0 = crypto::sha256(manifest.plan.document),
@@ -311,14 +321,16 @@ class Town {
   void take_step(Device& device, const protocol::Message& message) {
     Part& part = *device.part;
     if (const auto* roster = std::get_if<protocol::Roster>(&message)) {
-      say(device, protocol::Shares{.session = part.session, .body = part.member->on_roster(roster->body).value().value()});
+      say(device,
+          protocol::Shares{.session = part.session, .body = part.member->on_roster(roster->body).value().value()});
     } else if (const auto* delivery = std::get_if<protocol::Delivery>(&message)) {
       if (device.manner == Manner::shares_in_silence) return;
       auto masked = part.member->on_delivery(delivery->body).value();
       if (masked) part.masked = std::move(masked);
       upload(device);
     } else if (const auto* survivors = std::get_if<protocol::Survivors>(&message)) {
-      say(device, protocol::Vote{.session = part.session, .body = part.member->on_survivors(survivors->body).value().value()});
+      say(device,
+          protocol::Vote{.session = part.session, .body = part.member->on_survivors(survivors->body).value().value()});
     } else if (const auto* certificate = std::get_if<protocol::Certificate>(&message)) {
       say(device, protocol::Openings{.session = part.session,
                                      .body = part.member->on_certificate(certificate->body).value().value()});

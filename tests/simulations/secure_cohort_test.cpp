@@ -102,5 +102,22 @@ TEST_F(Cohort, TooFewMembersAbortByName) {
   EXPECT_EQ(outcome.error().code(), ErrorCode::cohort_too_small);
 }
 
+TEST_F(Cohort, OneMemberTooFewOrTooManyAbortsByName) {
+  struct Case {
+    std::uint32_t least;
+    std::uint32_t most;
+    std::optional<ErrorCode> code;
+  };
+  for (const Case& each : {Case{kMembers, kMembers, std::nullopt}, Case{kMembers + 1, 16, ErrorCode::cohort_too_small},
+                           Case{5, kMembers - 1, ErrorCode::too_large}}) {
+    plain.clear();
+    CohortRun session = run(24);
+    session.terms.bounds.least_members = each.least;
+    session.terms.bounds.most_members = each.most;
+    const Result<CohortOutcome> outcome = run_cohort(devices, std::move(session), random);
+    EXPECT_EQ(outcome.has_value() ? std::nullopt : std::optional(outcome.error().code()), each.code);
+  }
+}
+
 }  // namespace
 }  // namespace chorus::sim

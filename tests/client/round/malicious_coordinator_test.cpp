@@ -201,8 +201,71 @@ TEST_F(MaliciousCoordinatorTest, ALayoutThatIsNotTheModelsOwnIsRefused) {
 
   device.restart(coordinator);
   device.join(coordinator);
-  expect_refused(coordinator.manifest(coordinator.plan_fields(2), coordinator.model().layout(plan::Purpose::measure, 0)),
-                 ErrorCode::wrong_model, true);
+  expect_refused(
+      coordinator.manifest(coordinator.plan_fields(2), coordinator.model().layout(plan::Purpose::measure, 0)),
+      ErrorCode::wrong_model, true);
+}
+
+// The device cannot know where a later version has its session: it declines without one, and says what it speaks.
+TEST_F(MaliciousCoordinatorTest, APlanOfALaterVersionIsDeclinedByName) {
+  device.join(coordinator);
+  protocol::Manifest manifest = coordinator.manifest(coordinator.plan_fields(1));
+  Bytes& document = manifest.plan.document;
+  constexpr std::size_t kVersionAt = 4 + std::string_view("CHORUS/1/plan").size();
+  document[kVersionAt] = 2;
+  document.resize(document.size() + 100);
+  manifest.plan = protocol::sign_document(protocol::kManifestLabel, document, coordinator.signing_key());
+  expect_refused(manifest, ErrorCode::unsupported_version, true);
+  EXPECT_EQ(device.last<protocol::Decline>()->session, ByteArray<32>{});
+  EXPECT_EQ(device.last<protocol::Decline>()->sentence, "the plan has version 2; this build speaks 1");
+  EXPECT_TRUE(is_permanent(device.end_code())) << "the answer is a newer program";
+}
+
+// Layouts that no coordinator could make: written by hand. None makes a device allocate what it announces.
+TEST_F(MaliciousCoordinatorTest, AnUpdateOfNoCoordinatesOrOfTooManyForAnyMemoryIsDeclinedByName) {
+  struct Tensor {
+    std::uint32_t rows;
+    std::uint32_t columns;
+  };
+  const auto with = [&](const std::vector<Tensor>& tensors, ErrorCode code) {
+    const auto fields = coordinator.plan_fields(1);
+    Bytes document = coordinator.manifest(fields).plan.document;
+    ByteWriter own;
+    coordinator.model().layout(fields.purpose, 0).encode(own);
+    document.resize(document.size() - own.view().size());
+    ByteWriter layout;
+    layout.u8(32);  // bits
+    layout.u32(8);  // contributors
+    layout.u32(static_cast<std::uint32_t>(tensors.size()));
+    for (std::size_t t = 0; t < tensors.size(); ++t) {
+      layout.string("tensor" + std::to_string(t));
+      layout.u32(tensors[t].rows);
+      layout.u32(tensors[t].columns);
+      layout.u8(1);   // per item
+      layout.u8(1);   // limbs
+      layout.u8(0);   // scale
+      layout.f64(8);  // clip
+    }
+    document.insert(document.end(), layout.view().begin(), layout.view().end());
+    TestDevice each(coordinator, {.floors = plan::kProductionFloors});
+    each.join(coordinator);
+    each.sent.clear();
+    each.hear(protocol::Manifest{
+        .plan = protocol::sign_document(protocol::kManifestLabel, document, coordinator.signing_key()),
+        .revocations = coordinator.revocations});
+    EXPECT_EQ(each.end_code(), code) << each.end->error.to_string();
+    ASSERT_TRUE(each.last<protocol::Decline>());
+    EXPECT_EQ(each.last<protocol::Decline>()->code, code);
+    EXPECT_EQ(each.sent.size(), 1U);
+  };
+  constexpr std::uint32_t kMost = 0xffffffff;
+  with({}, ErrorCode::invalid_argument);
+  with({{0, 0}}, ErrorCode::invalid_argument);
+  with({{0, 3}}, ErrorCode::invalid_argument);
+  with({{3, 0}}, ErrorCode::invalid_argument);
+  with({{kMost, kMost}}, ErrorCode::too_large);
+  with({{1U << 16, 1U << 16}}, ErrorCode::too_large);  // 2^32: zero, in 32 bits
+  with({{1U << 14, 1U << 14}, {1U << 14, 1}}, ErrorCode::too_large);
 }
 
 TEST_F(MaliciousCoordinatorTest, PlansBelowTheFloorsAndAboveTheCeilingsAreRefused) {

@@ -122,6 +122,14 @@ TEST_F(MaliciousRound, WhatTheSumRefusesIsDeclinedByItsName) {
       ErrorCode::cohort_too_small);
   with(
       DevicePhase::advertised, protocol::Roster{},
+      [](Bytes& body) {  // nine, where the plan promised eight at most
+        const Bytes leaf(body.end() - static_cast<std::ptrdiff_t>(secagg::Leaf::kSize), body.end());
+        body[0] = 9;
+        while (body.size() < 4 + 9 * secagg::Leaf::kSize) body.insert(body.end(), leaf.begin(), leaf.end());
+      },
+      ErrorCode::too_large);
+  with(
+      DevicePhase::advertised, protocol::Roster{},
       [](Bytes& body) { body.back() ^= 1; },  // the signature of the last leaf
       ErrorCode::bad_signature);
   with(
@@ -132,8 +140,7 @@ TEST_F(MaliciousRound, WhatTheSumRefusesIsDeclinedByItsName) {
       },
       ErrorCode::malformed);
   with(DevicePhase::shared, protocol::Delivery{}, cut, ErrorCode::malformed);
-  with(
-      DevicePhase::uploaded, protocol::Survivors{}, [](Bytes& body) { body[0] &= 0xfe; }, ErrorCode::bad_survivors);
+  with(DevicePhase::uploaded, protocol::Survivors{}, [](Bytes& body) { body[0] &= 0xfe; }, ErrorCode::bad_survivors);
   with(
       DevicePhase::uploaded, protocol::Survivors{}, [](Bytes& body) { body[0] &= 0x0f & ~0x02; },
       ErrorCode::cohort_too_small);
@@ -186,6 +193,37 @@ TEST_F(MaliciousRound, AMemberOfAnotherAuthorityIsNotMet) {
   std::ranges::copy(encoded, roster.body.end() - static_cast<std::ptrdiff_t>(secagg::Leaf::kSize));
   device.hear(roster);
   expect_left(device, ErrorCode::bad_identity, 0);
+}
+
+// The others, the authority and the coordinator have kept the time.
+TEST_F(MaliciousRound, ADeviceWhoseClockIsADayOffDeclinesByNameAndTheOthersGoOn) {
+  for (const auto& [off, code] : {std::pair(-24h, ErrorCode::not_yet_valid), std::pair(24h, ErrorCode::expired)}) {
+    TestDevice each(coordinator);
+    each.join(coordinator);
+    each.now.wall += off;
+    Cohort cohort(coordinator, each, coordinator.plan_fields(1));
+    cohort.play(each);
+    EXPECT_EQ(each.end_code(), code);
+    ASSERT_TRUE(each.last<protocol::Decline>());
+    EXPECT_EQ(each.last<protocol::Decline>()->code, code);
+    EXPECT_TRUE(each.all_sent<protocol::Advertise>().empty());
+    EXPECT_NE(cohort.sum().sum(), nullptr);
+    EXPECT_EQ(std::ranges::count(cohort.sum().survivors(), 0U), 0);
+  }
+}
+
+// The coordinator and the others have moved to the authority's new key, this device has not.
+TEST_F(MaliciousRound, ADeviceThatKnowsTheAuthoritysOldKeyDeclinesByNameAndTheOthersGoOn) {
+  coordinator.authority = testing::Authority(8);
+  coordinator.revocations = coordinator.authority.revocations(3).der();
+  Cohort cohort(coordinator, device, coordinator.plan_fields(1));
+  cohort.play(device);
+  EXPECT_EQ(device.end_code(), ErrorCode::bad_certificate);
+  ASSERT_TRUE(device.last<protocol::Decline>());
+  EXPECT_EQ(device.last<protocol::Decline>()->code, ErrorCode::bad_certificate);
+  EXPECT_TRUE(device.all_sent<protocol::Advertise>().empty());
+  EXPECT_NE(cohort.sum().sum(), nullptr);
+  EXPECT_EQ(std::ranges::count(cohort.sum().survivors(), 0U), 0);
 }
 
 TEST_F(MaliciousRound, AResultOfAnotherSessionOrSignatureIsNotBelieved) {

@@ -216,6 +216,7 @@ TEST_F(MaliciousCoordinatorTest, APlanOfALaterVersionIsDeclinedByName) {
   document.resize(document.size() + 100);
   manifest.plan = protocol::sign_document(protocol::kManifestLabel, document, coordinator.signing_key());
   expect_refused(manifest, ErrorCode::unsupported_version, true);
+  ASSERT_TRUE(device.last<protocol::Decline>());
   EXPECT_EQ(device.last<protocol::Decline>()->session, ByteArray<32>{});
   EXPECT_EQ(device.last<protocol::Decline>()->sentence, "the plan has version 2; this build speaks 1");
   EXPECT_TRUE(is_permanent(device.end_code())) << "the answer is a newer program";

@@ -204,14 +204,21 @@ TEST_F(Intruders, ADeviceWhoseClockIsWrongSaysSoAndTheOthersGoOn) {
   const auto behind = run_device("behind", "127.0.0.1", -std::chrono::days(100));
   EXPECT_EQ(behind.at("devices_connected"), 0);
   EXPECT_THAT(behind.at("error_sentences").at("not_yet_valid").get<std::string>(), HasSubstr("is the clock right?"));
+  // A day is enough where its documents are of today.
+  const auto yesterday = run_device("yesterday", "127.0.0.1", -std::chrono::days(1));
+  EXPECT_EQ(yesterday.at("devices_connected"), 0);
+  EXPECT_THAT(yesterday.at("error_sentences").at("not_yet_valid").get<std::string>(), HasSubstr("is the clock right?"));
   const auto ahead = run_device("ahead", "127.0.0.1", std::chrono::days(60));
   EXPECT_EQ(ahead.at("devices_connected"), 0);
   EXPECT_THAT(ahead.at("error_sentences").at("expired").get<std::string>(), HasSubstr("set the clock right"));
   expect_the_round_closes();
-  // A little is no harm: nothing in the protocol compares clocks.
-  const auto slow = run_device("slow", "127.0.0.1", -std::chrono::minutes(2));
-  EXPECT_EQ(slow.at("errors"), nlohmann::json::object());
-  EXPECT_EQ(slow.at("devices_finished"), 1);
+  // A little is no harm, nor is a day while the documents hold: nothing in the protocol compares clocks.
+  for (const auto& [name, shift] : {std::pair<std::string, std::chrono::seconds>{"slow", -std::chrono::minutes(2)},
+                                    {"tomorrow", std::chrono::days(1)}}) {
+    const auto report = run_device(name, "127.0.0.1", shift);
+    EXPECT_EQ(report.at("errors"), nlohmann::json::object()) << name;
+    EXPECT_EQ(report.at("devices_finished"), 1) << name;
+  }
 }
 
 }  // namespace

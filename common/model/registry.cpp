@@ -4,11 +4,12 @@
 
 #include "common/model/mf/mf.hpp"
 #include "common/model/nmf/nmf.hpp"
+#include "common/model/svd/svd.hpp"
 
 namespace chorus::model {
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {mf::family(), nmf::family()};
+  static const std::vector<Family> all = {mf::family(), nmf::family(), svd::family()};
   return all;
 }
 

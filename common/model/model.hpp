@@ -81,13 +81,17 @@ struct Explanation {
   std::vector<ScorePart> parts;
 };
 
-// Sums of squared errors and counts, as a round's sum carries them. The scale is the contract's.
+// What a round's sum says of a model's quality. A family of ratings has errors, on the contract's scale; one of events
+// has ranks, among all items that the device has no training event with (ties count against the model).
 struct Quality {
   std::uint64_t held_out_ratings = 0;
   std::uint64_t training_ratings = 0;
   std::uint64_t devices = 0;
   double held_out_rmse = 0;  // 0 without held-out ratings
   double training_rmse = 0;
+  std::uint64_t ranked_devices = 0;  // with held-out events; the means below are over these
+  double hit_at_10 = 0;
+  double ndcg_at_10 = 0;
 };
 
 // "rank" -> "15": what `--set model.rank=15` or the job file's [model] table says, without the "model." prefix.

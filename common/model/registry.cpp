@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/model/ials/ials.hpp"
 #include "common/model/mf/mf.hpp"
 #include "common/model/nmf/nmf.hpp"
 #include "common/model/svd/svd.hpp"
@@ -9,7 +10,7 @@
 namespace chorus::model {
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {mf::family(), nmf::family(), svd::family()};
+  static const std::vector<Family> all = {ials::family(), mf::family(), nmf::family(), svd::family()};
   return all;
 }
 

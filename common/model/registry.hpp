@@ -21,6 +21,8 @@ struct Family {
   // Errors: invalid_argument; names the key, the value and what was expected, and lists the known keys for an unknown
   // one.
   Result<std::unique_ptr<Model>> (*make)(const Settings& settings, const ModelShape& shape);
+  // What the family learns from.
+  dataset::Feedback feedback = dataset::Feedback::ratings;
 };
 
 [[nodiscard]] const std::vector<Family>& families();

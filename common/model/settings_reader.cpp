@@ -69,6 +69,12 @@ double SettingsReader::number(std::string_view name, double least, double most) 
   return *value;
 }
 
+std::optional<double> SettingsReader::number_or_auto(std::string_view name, double least, double most) {
+  if (text(name) != "auto") return number(name, least, most);
+  values_[std::string(name)] = "auto";
+  return std::nullopt;
+}
+
 std::string_view SettingsReader::choice(std::string_view name, std::span<const std::string_view> choices) {
   const std::string_view value = text(name);
   if (std::ranges::find(choices, value) == choices.end()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -18,6 +19,8 @@ class SettingsReader {
   // REQUIRES: `name` is known. The bounds are inclusive; a wrong value gives the error and `least`.
   [[nodiscard]] std::uint64_t integer(std::string_view name, std::uint64_t least, std::uint64_t most);
   [[nodiscard]] double number(std::string_view name, double least, double most);
+  // The same, or "auto": nothing. The family then finds the number itself.
+  [[nodiscard]] std::optional<double> number_or_auto(std::string_view name, double least, double most);
   // One of `choices`.
   [[nodiscard]] std::string_view choice(std::string_view name, std::span<const std::string_view> choices);
 

@@ -12,10 +12,12 @@
 
 #include "common/dataset/reader.hpp"
 #include "common/dataset/split.hpp"
+#include "simulations/report/round_summary.hpp"
 #include "simulations/report/train_report.hpp"
 #include "simulations/world/replay.hpp"
 #include "simulations/world/train_settings.hpp"
 #include "simulations/world/training_run.hpp"
+#include "simulations/world/training_task.hpp"
 
 namespace chorus::sim {
 namespace {
@@ -23,6 +25,8 @@ namespace {
 struct Arguments {
   std::filesystem::path ratings;
   std::string split;
+  std::string negatives;
+  std::filesystem::path item_map;
   std::string family = "mf";
   std::vector<std::string> sets;
   std::uint32_t rounds = 0;
@@ -96,10 +100,13 @@ void say_what_was_left_out(const DataSummary& data, const dataset::ReadReport& r
              report.problems.empty() ? "in the test ratings" : report.problems.front().to_string());
 }
 
-Result<dataset::Split> split_of(const Arguments& arguments, const dataset::DataSet& data, std::uint64_t seed,
-                                std::uint32_t fold) {
-  CHORUS_TRY(const dataset::SplitSpec spec, dataset::SplitSpec::parse(arguments.split));
-  return dataset::make_split(data.ratings, spec, seed, fold, read_options(arguments));
+Result<TaskOptions> task_options(const Arguments& arguments) {
+  TaskOptions options;
+  CHORUS_TRY(options.split, dataset::SplitSpec::parse(arguments.split));
+  options.negatives = arguments.negatives;
+  options.item_map = arguments.item_map;
+  options.reading = read_options(arguments);
+  return options;
 }
 
 unsigned threads_of(const Arguments& arguments) {
@@ -111,8 +118,10 @@ class Progress {
   explicit Progress(std::uint32_t rounds) : rounds_(rounds), terminal_(isatty(STDERR_FILENO) == 1) {}
   void say(const RunSummary& run, const RoundReport& report) const {
     if (!terminal_ || report.round == 0) return;
-    fmt::print(stderr, "seed {} fold {} round {}/{}: rmse {:.4f}, {:.3f} s\n", run.seed, run.fold, report.round,
-               rounds_, report.test.count() > 0 ? report.test.rmse() : 0.0, report.seconds);
+    const RoundSummary round = summarise(report);
+    const auto& [name, value] = metrics_of(round).front();
+    fmt::print(stderr, "seed {} fold {} round {}/{}: {} {:.4f}, {:.3f} s\n", run.seed, run.fold, report.round, rounds_,
+               name, value, report.seconds);
   }
 
  private:
@@ -122,8 +131,9 @@ class Progress {
 
 // One training; `trace`, if open, gets its lines.
 Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& settings,
-                            const dataset::DataContract& contract, const dataset::Split& split, RunSummary run,
+                            const dataset::DataContract& contract, const TrainingTask& task, RunSummary run,
                             std::ofstream& trace) {
+  const dataset::Split& split = task.split;
   const Population population(split.train);
   CHORUS_TRY(const auto model,
              settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, run.seed));
@@ -138,19 +148,12 @@ Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& set
                                 .seed = run.seed,
                                 .threads = threads_of(arguments),
                                 .clock = now};
-  CHORUS_TRY_DO(run_training(*model, population, split.test, options, [&](const RoundReport& report) {
+  const TestData test(split.test, task.ranking ? &*task.ranking : nullptr);
+  CHORUS_TRY_DO(run_training(*model, population, test, options, [&](const RoundReport& report) {
     if (trace.is_open()) trace << traced.line(report);
     progress.say(run, report);
     if (report.round == 0) return;
-    run.rounds.push_back({.round = report.round,
-                          .rmse = report.test.rmse(),
-                          .mae = report.test.mae(),
-                          .training_rmse = report.outcome.quality.training_rmse,
-                          .bytes_up = static_cast<double>(report.bytes_up),
-                          .bytes_down = static_cast<double>(report.bytes_down),
-                          .clipped = report.outcome.clipped,
-                          .seconds = report.seconds,
-                          .evaluation_seconds = report.evaluation_seconds});
+    run.rounds.push_back(summarise(report));
   }));
   return run;
 }
@@ -160,11 +163,14 @@ Result<int> train(const Arguments& arguments) {
   CHORUS_TRY(TrainSettings settings,
              TrainSettings::create(arguments.family, arguments.sets, arguments.aggregation, arguments.participation));
   if (arguments.rounds != 0) settings.rounds = arguments.rounds;
-  CHORUS_TRY(const dataset::SplitSpec spec, dataset::SplitSpec::parse(arguments.split));
-  if (!arguments.trace.empty() && (arguments.repeat > 1 || spec.folds > 1)) {
+  CHORUS_TRY(const TaskOptions options, task_options(arguments));
+  if (!arguments.trace.empty() && (arguments.repeat > 1 || options.split.folds > 1)) {
     return fail(ErrorCode::invalid_argument, "a trace is of one run, without --repeat and kfold", "--trace");
   }
   CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, read_options(arguments)));
+  const dataset::Feedback feedback = settings.feedback();
+  CHORUS_TRY_DO(check_task(options, feedback));
+  const dataset::DataContract contract = task_contract(data, feedback);
   std::ofstream trace;
   if (!arguments.trace.empty()) {
     trace.open(arguments.trace, std::ios::binary);
@@ -172,18 +178,19 @@ Result<int> train(const Arguments& arguments) {
   }
   TrainSummary summary;
   for (std::uint32_t repeat = 0; repeat < arguments.repeat; ++repeat) {
-    for (std::uint32_t fold = 0; fold < spec.folds; ++fold) {
+    for (std::uint32_t fold = 0; fold < options.split.folds; ++fold) {
       const std::uint64_t seed = arguments.seed + repeat;
-      CHORUS_TRY(const dataset::Split split, split_of(arguments, data, seed, fold));
+      CHORUS_TRY(const TrainingTask task, make_task(data, options, feedback, seed, fold));
+      const dataset::Split& split = task.split;
       if (summary.runs.empty()) {
         summary.data = summarise(arguments, data.report, split);
         say_what_was_left_out(summary.data, data.report);
         CHORUS_TRY(const auto model,
-                   settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), data.contract(), seed));
+                   settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, seed));
         summary.config = settings.describe(*model);
       }
-      CHORUS_TRY(RunSummary run, run_once(arguments, settings, data.contract(), split,
-                                          {.seed = seed, .fold = fold, .rounds = {}}, trace));
+      CHORUS_TRY(RunSummary run,
+                 run_once(arguments, settings, contract, task, {.seed = seed, .fold = fold, .rounds = {}}, trace));
       summary.runs.push_back(std::move(run));
     }
   }
@@ -192,6 +199,9 @@ Result<int> train(const Arguments& arguments) {
     if (!trace) return fail(ErrorCode::unwritable, "the trace cannot be written", arguments.trace.string());
   }
   summary.config.emplace_back("split", arguments.split);
+  if (feedback == dataset::Feedback::events) {
+    summary.config.emplace_back("negatives", arguments.negatives.empty() ? "all" : arguments.negatives);
+  }
   summary.config.emplace_back("seed", arguments.seed);
   summary.config.emplace_back("repeat", std::uint64_t{arguments.repeat});
   summary.config.emplace_back("threads", std::uint64_t{threads_of(arguments)});
@@ -207,7 +217,9 @@ Result<int> replay_trace(const Arguments& arguments) {
   CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, read_options(arguments)));
   dataset::Split split{.train = data.ratings, .test = {}, .test_report = std::nullopt, .overlap = 0};
   if (!arguments.split.empty()) {
-    CHORUS_TRY(split, split_of(arguments, data, arguments.seed, 0));
+    CHORUS_TRY(const TaskOptions options, task_options(arguments));
+    CHORUS_TRY(TrainingTask task, make_task(data, options, dataset::Feedback::ratings, arguments.seed, 0));
+    split = std::move(task.split);
   }
   Population population(split.train);
   if (!arguments.population.empty()) {
@@ -246,6 +258,9 @@ void add_train_command(CLI::App& app, int& status) {
   command->add_option("--ratings", arguments->ratings, "A ratings file or a data set's folder")->required();
   CLI::Option* split = command->add_option("--split", arguments->split,
                                            "What is tested on: test:FILE, random:0.9, kfold:5, loo, cold-items:0.2");
+  command->add_option("--negatives", arguments->negatives,
+                      "Of events: rank each test item among so many drawn items, or those of a file; default: all");
+  command->add_option("--item-map", arguments->item_map, "What the numbers of the file of negatives mean: number, id");
   CLI::Option* model = command->add_option("--model", arguments->family, "The model's family")->capture_default_str();
   CLI::Option* sets = command->add_option("--set", arguments->sets, "A setting, KEY=VALUE; a wrong key lists them");
   CLI::Option* rounds =

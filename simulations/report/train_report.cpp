@@ -22,15 +22,15 @@ Json to_object(const DataSummary& data) {
 }
 
 Json to_object(const RoundSummary& round) {
-  return {{"round", round.round},
-          {"rmse", round.rmse},
-          {"mae", round.mae},
-          {"training_rmse", round.training_rmse},
-          {"bytes_up_per_client", round.bytes_up},
-          {"bytes_down_per_client", round.bytes_down},
-          {"clipped", round.clipped},
-          {"seconds", round.seconds},
-          {"evaluation_seconds", round.evaluation_seconds}};
+  Json json = {{"round", round.round}};
+  for (const auto& [name, value] : metrics_of(round)) json[name] = value;
+  if (!round.ranking) json["training_rmse"] = round.training_rmse;
+  json["bytes_up_per_client"] = round.bytes_up;
+  json["bytes_down_per_client"] = round.bytes_down;
+  json["clipped"] = round.clipped;
+  json["seconds"] = round.seconds;
+  json["evaluation_seconds"] = round.evaluation_seconds;
+  return json;
 }
 
 // Mean, and the sample's standard deviation (0 for one value).
@@ -44,7 +44,9 @@ Json spread(const std::vector<double>& values) {
 }
 
 Json final_of(const RoundSummary& round) {
-  return {{"round", round.round}, {"rmse", round.rmse}, {"mae", round.mae}};
+  Json json = {{"round", round.round}};
+  for (const auto& [name, value] : metrics_of(round)) json[name] = value;
+  return json;
 }
 
 // The runs of one seed (its folds), and of one fold (its seeds).
@@ -58,6 +60,13 @@ std::vector<std::vector<RunSummary>> grouped(const std::vector<RunSummary>& runs
 }
 
 }  // namespace
+
+std::vector<Metric> metrics_of(const RoundSummary& round) {
+  if (!round.ranking) return {{"rmse", round.rmse}, {"mae", round.mae}};
+  const RankingSummary& ranking = *round.ranking;
+  return {{"hr@10", ranking.hit_at_10}, {"ndcg@10", ranking.ndcg_at_10}, {"recall@20", ranking.recall_at_20},
+          {"auc", ranking.auc},         {"coverage", ranking.coverage},  {"popularity_bias", ranking.popularity_bias}};
+}
 
 std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
   CHORUS_ENSURE(!runs.empty(), "a report is about at least one run");
@@ -77,6 +86,14 @@ std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
       mean.clipped += round.clipped;
       mean.seconds += share * round.seconds;
       mean.evaluation_seconds += share * round.evaluation_seconds;
+      if (!round.ranking) continue;
+      if (!mean.ranking) mean.ranking.emplace();
+      mean.ranking->hit_at_10 += share * round.ranking->hit_at_10;
+      mean.ranking->ndcg_at_10 += share * round.ranking->ndcg_at_10;
+      mean.ranking->recall_at_20 += share * round.ranking->recall_at_20;
+      mean.ranking->auc += share * round.ranking->auc;
+      mean.ranking->coverage += share * round.ranking->coverage;
+      mean.ranking->popularity_bias += share * round.ranking->popularity_bias;
     }
   }
   return means;
@@ -98,15 +115,15 @@ std::string to_json(const TrainSummary& summary) {
   const auto repeats = grouped(summary.runs, [](const RunSummary& run) { return run.seed; });
   if (repeats.size() > 1) {
     Json seeds = Json::array();
-    std::vector<double> rmse;
-    std::vector<double> mae;
+    std::vector<std::pair<std::string, std::vector<double>>> values;
+    for (const Metric& metric : metrics_of(rounds.back())) values.emplace_back(metric.first, std::vector<double>());
     for (const auto& runs : repeats) {
-      const RoundSummary last = mean_rounds(runs).back();
       seeds.push_back(runs.front().seed);
-      rmse.push_back(last.rmse);
-      mae.push_back(last.mae);
+      const std::vector<Metric> last = metrics_of(mean_rounds(runs).back());
+      for (std::size_t k = 0; k < last.size(); ++k) values[k].second.push_back(last[k].second);
     }
-    json["repeat"] = {{"seeds", std::move(seeds)}, {"rmse", spread(rmse)}, {"mae", spread(mae)}};
+    json["repeat"] = {{"seeds", std::move(seeds)}};
+    for (const auto& [name, of_seeds] : values) json["repeat"][name] = spread(of_seeds);
   }
   json["seconds"] = summary.seconds;
   // Paths and ids may hold bytes that are not UTF-8: they are replaced, never thrown at.
@@ -128,11 +145,18 @@ std::string to_json(const ReplaySummary& summary) {
 std::string to_table(const TrainSummary& summary) {
   std::string text = fmt::format("{} users, {} items, {} ratings for training and {} for testing\n", summary.data.users,
                                  summary.data.items, summary.data.training, summary.data.test);
-  text += fmt::format("{:>5}  {:>7}  {:>7}  {:>10}  {:>10}  {:>7}  {:>8}\n", "round", "rmse", "mae", "bytes up",
-                      "bytes down", "clipped", "seconds");
-  for (const RoundSummary& round : mean_rounds(summary.runs)) {
-    text += fmt::format("{:>5}  {:>7.4f}  {:>7.4f}  {:>10.0f}  {:>10.0f}  {:>7}  {:>8.3f}\n", round.round, round.rmse,
-                        round.mae, round.bytes_up, round.bytes_down, round.clipped, round.seconds);
+  const std::vector<RoundSummary> rounds = mean_rounds(summary.runs);
+  // The first two of the task's metrics.
+  text += fmt::format("{:>5}", "round");
+  for (std::size_t k = 0; k < 2 && !rounds.empty(); ++k) {
+    text += fmt::format("  {:>7}", metrics_of(rounds.front())[k].first);
+  }
+  text += fmt::format("  {:>10}  {:>10}  {:>7}  {:>8}\n", "bytes up", "bytes down", "clipped", "seconds");
+  for (const RoundSummary& round : rounds) {
+    const std::vector<Metric> metrics = metrics_of(round);
+    text += fmt::format("{:>5}  {:>7.4f}  {:>7.4f}  {:>10.0f}  {:>10.0f}  {:>7}  {:>8.3f}\n", round.round,
+                        metrics[0].second, metrics[1].second, round.bytes_up, round.bytes_down, round.clipped,
+                        round.seconds);
   }
   return text;
 }

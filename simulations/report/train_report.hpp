@@ -22,6 +22,16 @@ struct DataSummary {
   std::uint64_t duplicates = 0;  // lines that a later one replaced
 };
 
+// Of a family of events.
+struct RankingSummary {
+  double hit_at_10 = 0;
+  double ndcg_at_10 = 0;
+  double recall_at_20 = 0;
+  double auc = 0;
+  double coverage = 0;
+  double popularity_bias = 0;
+};
+
 struct RoundSummary {
   std::uint32_t round = 0;  // the model after that many training steps
   double rmse = 0;
@@ -32,6 +42,7 @@ struct RoundSummary {
   std::uint64_t clipped = 0;
   double seconds = 0;
   double evaluation_seconds = 0;
+  std::optional<RankingSummary> ranking;  // instead of errors; of all rounds of a report or none
 };
 
 // One training: a fold, with a seed.
@@ -59,6 +70,10 @@ struct ReplaySummary {
   std::optional<std::string> difference;  // the first one, or what was wrong with the trace
   double seconds = 0;
 };
+
+// The task's metrics by their names in the report, the most important first.
+using Metric = std::pair<const char*, double>;
+[[nodiscard]] std::vector<Metric> metrics_of(const RoundSummary& round);
 
 // Means over the runs; `clipped` is their total.
 [[nodiscard]] std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs);

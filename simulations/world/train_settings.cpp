@@ -100,6 +100,11 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
   return settings;
 }
 
+dataset::Feedback TrainSettings::feedback() const {
+  const model::Family* known = find_family(family);
+  return known == nullptr ? dataset::Feedback::ratings : known->feedback;
+}
+
 Result<std::unique_ptr<model::Model>> TrainSettings::make_model(std::uint32_t items,
                                                                 const dataset::DataContract& contract,
                                                                 std::uint64_t seed) const {

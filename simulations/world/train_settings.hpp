@@ -32,6 +32,9 @@ struct TrainSettings {
   [[nodiscard]] static Result<TrainSettings> create(std::string_view family, std::span<const std::string> assignments,
                                                     std::string_view aggregation, double participation);
 
+  // What the family learns from.
+  [[nodiscard]] dataset::Feedback feedback() const;
+
   // The configured model; `seed` is its own unless "model.seed" is set. Errors: invalid_argument.
   [[nodiscard]] Result<std::unique_ptr<model::Model>> make_model(std::uint32_t items,
                                                                  const dataset::DataContract& contract,

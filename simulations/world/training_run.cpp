@@ -50,15 +50,15 @@ double seconds_between(Moment start, Moment end) {
   return std::chrono::duration<double>(end - start).count();
 }
 
-Result<metrics::RatingError> measure(const model::Model& model, const model::TensorSet& shared,
-                                     const evaluation::UserData& users, const dataset::ByUser& test, unsigned threads) {
-  std::vector<Result<metrics::RatingError>> parts(kChunks);
-  for_each_chunk(users.size(), threads, [&](const Chunk& chunk) {
-    parts[chunk.index] = evaluation::test_ratings(model, shared, users, test, static_cast<std::uint32_t>(chunk.first),
-                                                  static_cast<std::uint32_t>(chunk.last));
+// The parts of all users, measured by several threads and added up in their order.
+template <typename Total, typename Measure>
+Result<Total> measure(std::size_t users, unsigned threads, const Measure& measure_part) {
+  std::vector<Result<Total>> parts(kChunks);
+  for_each_chunk(users, threads, [&](const Chunk& chunk) {
+    parts[chunk.index] = measure_part(static_cast<std::uint32_t>(chunk.first), static_cast<std::uint32_t>(chunk.last));
   });
-  metrics::RatingError total;
-  for (Result<metrics::RatingError>& part : parts) {
+  Total total;
+  for (Result<Total>& part : parts) {
     if (!part) return fail(std::move(part).error());
     total.add(*part);
   }
@@ -67,11 +67,11 @@ Result<metrics::RatingError> measure(const model::Model& model, const model::Ten
 
 }  // namespace
 
-Status run_training(const model::Model& model, const Population& population, const dataset::RatingTable& test,
+Status run_training(const model::Model& model, const Population& population, const TestData& test,
                     const TrainingOptions& options, const std::function<void(const RoundReport&)>& on_round) {
   CHORUS_ENSURE(population.size() > 0 && options.participation > 0 && options.participation <= 1,
                 "a training has people, and a share of them takes part");
-  const dataset::ByUser tests(test);
+  const dataset::ByUser tests(test.ratings);
   Training training(model, population.data(), options.aggregation, options.threads, options.seed);
   Draw draw(population.size(), options);
   for (std::uint32_t round = model.needs_survey() ? 0 : 1; round <= options.rounds; ++round) {
@@ -88,10 +88,20 @@ Status run_training(const model::Model& model, const Population& population, con
     report.seconds = seconds_between(start, trained);
     report.to = training.version();
     report.digest = training.digest();
-    if (round > 0 && test.size() > 0) {
-      CHORUS_TRY(report.test, measure(model, training.state().shared, population.data(), tests, options.threads));
-      report.evaluation_seconds = seconds_between(trained, options.clock());
+    const model::TensorSet& shared = training.state().shared;
+    const evaluation::UserData& users = population.data();
+    if (round > 0 && test.rank != nullptr) {
+      CHORUS_TRY(report.ranking, measure<evaluation::RankingQuality>(
+                                     users.size(), options.threads, [&](std::uint32_t first, std::uint32_t last) {
+                                       return evaluation::test_ranking(model, shared, users, *test.rank, first, last);
+                                     }));
+    } else if (round > 0 && test.ratings.size() > 0) {
+      CHORUS_TRY(report.test, measure<metrics::RatingError>(
+                                  users.size(), options.threads, [&](std::uint32_t first, std::uint32_t last) {
+                                    return evaluation::test_ratings(model, shared, users, tests, first, last);
+                                  }));
     }
+    report.evaluation_seconds = seconds_between(trained, options.clock());
     on_round(report);
   }
   return {};

@@ -9,6 +9,7 @@
 
 #include "common/base/time.hpp"
 #include "common/dataset/rating.hpp"
+#include "common/evaluation/ranking_test.hpp"
 #include "common/metrics/rating_error.hpp"
 #include "simulations/world/population.hpp"
 #include "simulations/world/training.hpp"
@@ -39,17 +40,28 @@ struct RoundReport {
   Digest digest{};                          // of version `to`
   std::vector<std::uint32_t> contributors;  // users
   RoundOutcome outcome;
-  metrics::RatingError test;  // of version `to`; nothing measured for the survey
-  std::size_t bytes_up = 0;   // of one client
+  metrics::RatingError test;                          // of version `to`; nothing measured for the survey, nor of events
+  std::optional<evaluation::RankingQuality> ranking;  // the same of events
+  std::size_t bytes_up = 0;                           // of one client
   std::size_t bytes_down = 0;
   double seconds = 0;  // contributions, sum and step
   double evaluation_seconds = 0;
 };
 
-// Runs the whole training; calls `on_round` after each round, the survey too. `test` is over the population's id maps.
+// What every round's model is measured on: a view. Ratings, over the population's id maps, have errors; `rank` is of
+// events, whose test items are ranked.
+struct TestData {
+  // NOLINTNEXTLINE(google-explicit-constructor): ratings alone are test data.
+  TestData(const dataset::RatingTable& tested, const evaluation::RankingTest* ranked = nullptr)
+      : ratings(tested), rank(ranked) {}
+  const dataset::RatingTable& ratings;
+  const evaluation::RankingTest* rank;
+};
+
+// Runs the whole training; calls `on_round` after each round, the survey too.
 // Errors: those of Training::round.
-[[nodiscard]] Status run_training(const model::Model& model, const Population& population,
-                                  const dataset::RatingTable& test, const TrainingOptions& options,
+[[nodiscard]] Status run_training(const model::Model& model, const Population& population, const TestData& test,
+                                  const TrainingOptions& options,
                                   const std::function<void(const RoundReport&)>& on_round);
 
 }  // namespace chorus::sim

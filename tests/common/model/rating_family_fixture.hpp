@@ -24,13 +24,15 @@ inline constexpr std::uint32_t kItems = 40;
 
 class RatingFamilyTest : public ::testing::Test {
  protected:
-  RatingFamilyTest(std::string family, Settings defaults) : family_(std::move(family)), defaults_(std::move(defaults)) {
+  RatingFamilyTest(std::string family, Settings defaults, dataset::Feedback feedback = dataset::Feedback::ratings)
+      : family_(std::move(family)), defaults_(std::move(defaults)) {
     dataset::PlantedOptions options;
     options.users = 60;
     options.items = kItems;
     options.ratings_per_user = 12;
     const auto population = dataset::PlantedPopulation::create(options).value();
     contract_ = population.contract();
+    contract_.feedback = feedback;
     for (std::uint32_t u = 0; u < options.users; ++u) {
       std::vector<Observation> training;
       std::vector<Observation> held_out;

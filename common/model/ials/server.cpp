@@ -1,0 +1,199 @@
+// The coordinator's side: initial factors, survey, server step, metrics.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "common/base/check.hpp"
+#include "common/model/event_sums.hpp"
+#include "common/model/ials/ials.hpp"
+#include "common/model/initial_factors.hpp"
+#include "common/model/layout_maker.hpp"
+#include "common/model/symmetric_eigen.hpp"
+
+namespace chorus::model::ials {
+namespace {
+
+constexpr std::string_view kMomentum = "momentum";
+// λ until the survey, and the bounds of what a survey may say.
+constexpr double kUnsurveyedLambda = 0.01;
+constexpr double kLeastLambda = 1e-4;
+constexpr double kMostLambda = 1;
+// λ = .8 (√s_U + √s_I) / √(N m), s the mean number of events of an event's user or item (measured; design: learning).
+constexpr double kLambdaFactor = 0.8;
+
+// out = Uᵀ x for U [d × d] row-major.
+void times_transposed(const std::vector<double>& u, std::span<const double> x, std::span<double> out) {
+  const std::size_t d = x.size();
+  std::ranges::fill(out, 0.0);
+  for (std::size_t j = 0; j < d; ++j) {
+    for (std::size_t k = 0; k < d; ++k) out[k] += u[j * d + k] * x[j];
+  }
+}
+
+std::vector<double> transposed(const std::vector<double>& u, std::size_t d) {
+  std::vector<double> t(d * d);
+  for (std::size_t j = 0; j < d; ++j) {
+    for (std::size_t k = 0; k < d; ++k) t[k * d + j] = u[j * d + k];
+  }
+  return t;
+}
+
+// From the lower triangle by rows.
+std::vector<double> unpacked(std::span<const double> packed, std::size_t d) {
+  std::vector<double> full(d * d);
+  for (std::size_t row = 0, at = 0; row < d; ++row) {
+    for (std::size_t column = 0; column <= row; ++column, ++at) {
+      full[row * d + column] = full[column * d + row] = packed[at];
+    }
+  }
+  return full;
+}
+
+}  // namespace
+
+ServerState Ials::initial() const {
+  const auto d = static_cast<std::uint32_t>(dimension());
+  const auto lambda = static_cast<float>(parameters_.lambda.value_or(kUnsurveyedLambda));
+  ServerState state;
+  state.shared.tensors = {{.name = "item_factors", .rows = 0, .columns = d, .values = {}},
+                          {.name = "gram", .rows = d, .columns = d, .values = {}},
+                          {.name = "scale", .rows = 1, .columns = 2, .values = {lambda, 0}},
+                          {.name = "popularity", .rows = 0, .columns = 1, .values = {}}};
+  append_rows(state, 0);
+  return state;
+}
+
+void Ials::grow(ServerState& state) const {
+  const Tensor* factors = state.shared.find("item_factors");
+  CHORUS_ENSURE(factors != nullptr && factors->columns == dimension() && factors->rows <= shape_.items,
+                "a state grows under the model that made it");
+  append_rows(state, factors->rows);
+}
+
+void Ials::append_rows(ServerState& state, std::uint32_t from) const {
+  const std::size_t d = dimension();
+  Tensor& factors = state.shared.tensors[shared_tensor::kFactors];
+  Tensor& popularity = state.shared.tensors[shared_tensor::kPopularity];
+  factors.rows = popularity.rows = shape_.items;
+  factors.values.resize(std::size_t{shape_.items} * d, 0.0F);
+  popularity.values.resize(shape_.items, 0.0F);
+  state.hidden[std::string(kMomentum)].resize(std::size_t{shape_.items} * d, 0.0);
+  fill_initial_factors(
+      "ials", parameters_.seed, parameters_.initial_scale / std::sqrt(static_cast<double>(d)),
+      {.from = from, .rows = shape_.items, .stride = parameters_.rank, .first = 0, .columns = parameters_.rank},
+      factors.values);
+  write_gram(state.shared);
+}
+
+void Ials::write_gram(TensorSet& shared) const {
+  const std::size_t d = dimension();
+  const std::vector<float>& factors = shared.tensors[shared_tensor::kFactors].values;
+  std::vector<double> gram(d * d, 0.0);
+  std::vector<double> q(d);
+  for (std::uint32_t i = 0; i < shape_.items; ++i) {
+    for (std::size_t k = 0; k < d; ++k) q[k] = double{factors[std::size_t{i} * d + k]};
+    for (std::size_t row = 0; row < d; ++row) {
+      for (std::size_t column = 0; column < d; ++column) gram[row * d + column] += q[row] * q[column];
+    }
+  }
+  std::vector<float>& out = shared.tensors[shared_tensor::kGram].values;
+  out.resize(d * d);
+  std::ranges::transform(gram, out.begin(), [](double x) { return static_cast<float>(x); });
+}
+
+Status Ials::step(plan::Purpose purpose, ServerState& state, std::span<const std::vector<double>> sums,
+                  std::uint64_t /*contributors*/) const {
+  CHORUS_ENSURE(purpose != plan::Purpose::measure, "a measuring round has no server step");
+  CHORUS_TRY_DO(check_shared(state.shared));
+  CHORUS_TRY_DO(check_sums(purpose == plan::Purpose::survey ? layouts_.survey : layouts_.train, sums));
+  if (purpose == plan::Purpose::train) return apply_training(state, sums);
+  apply_survey(state, sums);
+  return {};
+}
+
+void Ials::apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const {
+  const double devices = sums[tensor::kTotals][total::kDevices];
+  const double events = sums[tensor::kTotals][total::kEvents];
+  if (parameters_.lambda || devices < 1 || events < 1) return;
+  // The mean number of events that the user, or the item, of an event has.
+  const double of_users =
+      std::max(0.0, sums[tensor::kSquares][0]) * static_cast<double>(shape_.contract.max_items_per_user) / events;
+  double squares = 0;
+  for (const double n : sums[tensor::kSurveyCount]) squares += n * n;
+  const double of_items = squares / events;
+  const double lambda = kLambdaFactor * (std::sqrt(of_users) + std::sqrt(of_items)) /
+                        std::sqrt(devices * static_cast<double>(shape_.items));
+  state.shared.tensors[shared_tensor::kScale].values[0] =
+      static_cast<float>(std::clamp(lambda, kLeastLambda, kMostLambda));
+}
+
+Status Ials::apply_training(ServerState& state, std::span<const std::vector<double>> sums) const {
+  const std::size_t d = dimension();
+  std::vector<double>& momentum = state.hidden[std::string(kMomentum)];
+  if (momentum.size() != std::size_t{shape_.items} * d) {
+    return fail(ErrorCode::wrong_model, fmt::format("the server state has {} numbers of momentum, not {}",
+                                                    momentum.size(), std::size_t{shape_.items} * d));
+  }
+  std::vector<Tensor>& tensors = state.shared.tensors;
+  std::vector<float>& scale = tensors[shared_tensor::kScale].values;
+  const double devices = sums[tensor::kTrainMetrics][event_metric::kDevices];
+  if (devices < 1) {  // nobody had an event: nothing is known about any item
+    scale[1] += 1;
+    return {};
+  }
+  // P = U diag(γ) Uᵀ; a sum of p pᵀ has no negative eigenvalue but by rounding.
+  SymmetricEigen eigen = symmetric_eigen(unpacked(sums[tensor::kGram], d), d);
+  for (double& gamma : eigen.values) gamma = std::max(0.0, gamma);
+  const std::vector<double> back = transposed(eigen.vectors, d);
+
+  TensorSet shared = state.shared;
+  std::vector<float>& factors = shared.tensors[shared_tensor::kFactors].values;
+  std::vector<float>& popularity = shared.tensors[shared_tensor::kPopularity].values;
+  std::vector<double> next = momentum;
+  std::vector<double> before(d);
+  std::vector<double> rotated(d);
+  std::vector<double> step(d);
+  for (std::uint32_t i = 0; i < shape_.items; ++i) {
+    const double n = std::max(0.0, sums[tensor::kCount][i]);
+    const double ridge = weighted(double{scale[0]}, n, devices);
+    float* const q = factors.data() + std::size_t{i} * d;
+    double* const m = next.data() + std::size_t{i} * d;
+    for (std::size_t k = 0; k < d; ++k) step[k] = double{q[k]};
+    times_transposed(eigen.vectors, step, before);
+    times_transposed(eigen.vectors, {sums[tensor::kGradient].data() + std::size_t{i} * d, d}, rotated);
+    // In the basis U: M⁻¹ (G − (αγ + λ_i) q), M = (α + n_i/N) γ + λ_i.
+    for (std::size_t k = 0; k < d; ++k) {
+      const double gradient = rotated[k] - (parameters_.alpha * eigen.values[k] + ridge) * before[k];
+      rotated[k] = gradient / ((parameters_.alpha + n / devices) * eigen.values[k] + ridge);
+    }
+    times_transposed(back, rotated, step);
+    bool finite = true;
+    for (std::size_t k = 0; k < d && finite; ++k) {
+      m[k] = parameters_.momentum * m[k] + step[k];
+      q[k] = static_cast<float>(double{q[k]} + parameters_.rate * m[k]);
+      finite = std::isfinite(m[k]) && std::isfinite(q[k]);
+    }
+    if (!finite) {
+      return fail(ErrorCode::non_finite, "the step of an item is not finite: its sums are too large",
+                  fmt::format("item {}", i));
+    }
+    popularity[i] = static_cast<float>(n);
+  }
+  write_gram(shared);
+  const std::vector<float>& gram = shared.tensors[shared_tensor::kGram].values;
+  if (std::ranges::any_of(gram, [](float x) { return !std::isfinite(x); })) {
+    return fail(ErrorCode::non_finite, "the items' Gram matrix is not finite: the sums are too large");
+  }
+  shared.tensors[shared_tensor::kScale].values[1] += 1;
+  state.shared = std::move(shared);
+  momentum = std::move(next);
+  return {};
+}
+
+Quality Ials::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
+  if (purpose == plan::Purpose::survey) return {};
+  return read_event_quality(sums[purpose == plan::Purpose::train ? tensor::kTrainMetrics : tensor::kMeasureMetrics]);
+}
+
+}  // namespace chorus::model::ials

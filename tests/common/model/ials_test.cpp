@@ -1,0 +1,331 @@
+#include "common/model/event_sums.hpp"
+#include "tests/common/model/rating_family_fixture.hpp"
+
+namespace chorus::model::testing_ratings {
+namespace {
+
+constexpr double kAlpha = 0.2;
+constexpr double kRate = 0.9;
+constexpr double kMomentum = 0.3;
+constexpr double kLambda = 0.02;
+
+class IalsTest : public RatingFamilyTest {
+ protected:
+  IalsTest()
+      : RatingFamilyTest("ials",
+                         {{"rank", "5"},
+                          {"lambda", "0.02"},
+                          {"alpha0", "0.2"},
+                          {"rate", "0.9"},
+                          {"momentum", "0.3"},
+                          {"initial_scale", "0.4"}},
+                         dataset::Feedback::events) {}
+
+  // λ of a person, and of an item that `events` people had.
+  double user_ridge(std::size_t events) const { return kLambda * (static_cast<double>(events) + kAlpha * kItems); }
+  double item_ridge(double events) const { return kLambda * (events + kAlpha * static_cast<double>(training_.size())); }
+};
+
+MatrixXd matrix(const ServerState& state, std::string_view name) {
+  const Tensor& tensor = *state.shared.find(name);
+  MatrixXd m(Index{tensor.rows}, Index{tensor.columns});
+  for (Index row = 0; row < m.rows(); ++row) {
+    for (Index column = 0; column < m.cols(); ++column) {
+      m(row, column) = double{tensor.values[static_cast<std::size_t>(row * m.cols() + column)]};
+    }
+  }
+  return m;
+}
+
+// The same mathematics with everybody's events in one place: [people × items], 1 where there is one.
+struct Central {
+  MatrixXd events;
+  MatrixXd p;  // [people × d]
+  MatrixXd q;  // [items × d]
+
+  explicit Central(const std::vector<std::vector<Observation>>& training)
+      : events(MatrixXd::Zero(static_cast<Index>(training.size()), kItems)) {
+    for (std::size_t u = 0; u < training.size(); ++u) {
+      for (const Observation& event : training[u]) events(static_cast<Index>(u), event.item) = 1;
+    }
+  }
+  double user_ridge(Index u) const { return kLambda * (events.row(u).sum() + kAlpha * kItems); }
+  double item_ridge(Index i) const {
+    return kLambda * (events.col(i).sum() + kAlpha * static_cast<double>(events.rows()));
+  }
+  void solve_users() {
+    p.resize(events.rows(), q.cols());
+    for (Index u = 0; u < events.rows(); ++u) {
+      MatrixXd m = kAlpha * q.transpose() * q + user_ridge(u) * MatrixXd::Identity(q.cols(), q.cols());
+      m += q.transpose() * events.row(u).asDiagonal() * q;
+      p.row(u) = m.ldlt().solve(q.transpose() * events.row(u).transpose()).transpose();
+    }
+  }
+  // Σ_S (1 − p·q)² + α Σ (p·q)² + Σ λ_u |p_u|² + Σ λ_i |q_i|²
+  double objective() const {
+    const MatrixXd scores = p * q.transpose();
+    double sum = (events.array() * (1 - scores.array()).square()).sum() + kAlpha * scores.squaredNorm();
+    for (Index u = 0; u < p.rows(); ++u) sum += user_ridge(u) * p.row(u).squaredNorm();
+    for (Index i = 0; i < q.rows(); ++i) sum += item_ridge(i) * q.row(i).squaredNorm();
+    return sum;
+  }
+  // What a step goes along: −½ of the objective's gradient in q_i.
+  VectorXd descent(Index i) const {
+    const VectorXd scores = p * q.row(i).transpose();
+    return p.transpose() * (events.col(i).array() * (1 - scores.array())).matrix() - kAlpha * p.transpose() * scores -
+           item_ridge(i) * q.row(i).transpose();
+  }
+};
+
+TEST_F(IalsTest, EveryStepIsTheCentralOne) {
+  ServerState state = model_->initial();
+  advance(*model_, state, Purpose::survey);
+  Central central(training_);
+  central.q = matrix(state, "item_factors");
+  MatrixXd momentum = MatrixXd::Zero(central.q.rows(), central.q.cols());
+  for (int round = 0; round < 5; ++round) {
+    central.solve_users();
+    const MatrixXd gram = central.p.transpose() * central.p;
+    MatrixXd next = central.q;
+    for (Index i = 0; i < central.q.rows(); ++i) {
+      const double share = central.events.col(i).sum() / static_cast<double>(training_.size());
+      const MatrixXd metric =
+          (kAlpha + share) * gram + central.item_ridge(i) * MatrixXd::Identity(gram.rows(), gram.cols());
+      momentum.row(i) = kMomentum * momentum.row(i) + metric.ldlt().solve(central.descent(i)).transpose();
+      next.row(i) += kRate * momentum.row(i);
+    }
+    central.q = next;
+    advance(*model_, state, Purpose::train);
+    ASSERT_LT((matrix(state, "item_factors") - central.q).cwiseAbs().maxCoeff(), 1e-6) << "round " << round;
+    ASSERT_LT((matrix(state, "gram") - central.q.transpose() * central.q).cwiseAbs().maxCoeff(), 1e-4);
+    central.q = matrix(state, "item_factors");  // as published: 32-bit floats
+  }
+}
+
+TEST_F(IalsTest, TheUploadedGradientIsTheObjectives) {
+  const ServerState state = trained(*model_, 2);
+  Central central(training_);
+  central.q = matrix(state, "item_factors");
+  central.solve_users();
+  const auto total = sums(*model_, Purpose::train, state);
+  const Index d = central.q.cols();
+  MatrixXd gram(d, d);
+  for (Index row = 0, k = 0; row < d; ++row) {
+    for (Index column = 0; column <= row; ++column, ++k) {
+      gram(row, column) = gram(column, row) = total[2][static_cast<std::size_t>(k)];
+    }
+  }
+  constexpr double kStep = 1e-4;
+  for (const Index i : {Index{0}, Index{7}, Index{kItems} - 1}) {
+    ASSERT_EQ(total[1][static_cast<std::size_t>(i)], central.events.col(i).sum());
+    for (Index k = 0; k < d; ++k) {
+      double descent = total[0][static_cast<std::size_t>(i * d + k)];
+      descent -= kAlpha * gram.row(k).dot(central.q.row(i)) + central.item_ridge(i) * central.q(i, k);
+      Central above = central;
+      Central below = central;
+      above.q(i, k) += kStep;
+      below.q(i, k) -= kStep;
+      EXPECT_NEAR(-2 * descent, (above.objective() - below.objective()) / (2 * kStep), 1e-6) << i << ", " << k;
+    }
+  }
+}
+
+TEST_F(IalsTest, EveryRoundBringsTheObjectiveDown) {
+  ServerState state = model_->initial();
+  advance(*model_, state, Purpose::survey);
+  double before = std::numeric_limits<double>::infinity();
+  for (int round = 0; round < 6; ++round) {
+    Central central(training_);
+    central.q = matrix(state, "item_factors");
+    central.solve_users();
+    const double now = central.objective();
+    EXPECT_LT(now, before) << "round " << round;
+    before = now;
+    advance(*model_, state, Purpose::train);
+  }
+}
+
+TEST_F(IalsTest, TheRidgeComesFromHowEventsSpread) {
+  const auto model = make({{"lambda", "auto"}});
+  ServerState state = model->initial();
+  advance(*model, state, Purpose::survey);
+  double events = 0;
+  double of_users = 0;
+  std::vector<double> counts(kItems, 0.0);
+  for (const auto& own : training_) {
+    const auto n = static_cast<double>(own.size());
+    events += n;
+    of_users += n * n;
+    for (const Observation& event : own) counts[event.item] += 1;
+  }
+  double of_items = 0;
+  for (const double n : counts) of_items += n * n;
+  const double lambda = 0.8 * (std::sqrt(of_users / events) + std::sqrt(of_items / events)) /
+                        std::sqrt(static_cast<double>(training_.size()) * kItems);
+  EXPECT_NEAR(double{state.shared.find("scale")->values[0]}, lambda, 1e-6);
+  // One that is set stays.
+  EXPECT_EQ(trained(*model_, 1).shared.find("scale")->values[0], static_cast<float>(kLambda));
+}
+
+TEST_F(IalsTest, ExplanationsAddUpToTheScore) {
+  expect_exact_explanations(*model_, trained(*model_, 3));
+}
+
+TEST_F(IalsTest, NonFiniteSumsAreRefusedWithTheirItem) {
+  expect_refusal_of_non_finite_sums(*model_);
+}
+
+TEST_F(IalsTest, NothingIsClippedAndLittleIsRounded) {
+  ServerState exact = trained(*model_, 3);
+  ServerState encoded = exact;
+  ring::EncodeCounts counts;
+  advance(*model_, exact, Purpose::train);
+  const Status stepped =
+      model_->step(Purpose::train, encoded, ring_sums(*model_, Purpose::train, encoded, counts), training_.size());
+  ASSERT_TRUE(stepped.has_value());
+  EXPECT_EQ(counts.clipped, 0U);
+  EXPECT_LT((matrix(exact, "item_factors") - matrix(encoded, "item_factors")).cwiseAbs().maxCoeff(), 1e-3);
+}
+
+TEST_F(IalsTest, HowOftenSomethingHappenedDoesNotCount) {
+  const ServerState state = trained(*model_, 2);
+  std::vector<Observation> often = training_[0];
+  for (Observation& event : often) event.value = 400;
+  EXPECT_EQ(model_->solve(state.shared, {.training = often, .held_out = {}}).factor,
+            model_->solve(state.shared, data(0)).factor);
+}
+
+TEST_F(IalsTest, HeldOutEventsAreRankedOnTheDevice) {
+  const ServerState state = trained(*model_, 4);
+  for (const Purpose purpose : {Purpose::train, Purpose::measure}) {
+    const Quality quality = model_->quality(purpose, sums(*model_, purpose, state));
+    double hits = 0;
+    double ndcg = 0;
+    std::uint64_t people = 0;
+    for (std::size_t u = 0; u < training_.size(); ++u) {
+      if (held_out_[u].empty()) continue;
+      ++people;
+      const PrivateState mine = model_->solve(state.shared, data(u));
+      bool hit = false;
+      double gain = 0;
+      double best = 0;
+      for (std::size_t k = 0; k < held_out_[u].size(); ++k) {
+        const std::uint32_t item = held_out_[u][k].item;
+        std::size_t rank = 1;
+        for (std::uint32_t i = 0; i < kItems; ++i) {
+          const bool known = std::ranges::find(training_[u], i, &Observation::item) != training_[u].end();
+          if (!known && i != item && model_->score(state.shared, mine, i) >= model_->score(state.shared, mine, item)) {
+            ++rank;
+          }
+        }
+        best += 1 / std::log2(2.0 + static_cast<double>(k));
+        if (rank > 10) continue;
+        hit = true;
+        gain += 1 / std::log2(1.0 + static_cast<double>(rank));
+      }
+      hits += hit ? 1 : 0;
+      ndcg += gain / best;
+    }
+    ASSERT_GT(people, 0U);
+    EXPECT_EQ(quality.ranked_devices, people);
+    EXPECT_EQ(quality.devices, training_.size());
+    EXPECT_NEAR(quality.hit_at_10, hits / static_cast<double>(people), 1e-12);
+    EXPECT_NEAR(quality.ndcg_at_10, ndcg / static_cast<double>(people), 1e-12);
+    EXPECT_GT(quality.hit_at_10, 0.3);
+  }
+}
+
+TEST(EventSums, EqualScoresCountAgainstTheModel) {
+  const std::vector<Observation> training = {{.item = 0, .value = 1}};
+  const std::vector<Observation> held_out = {{.item = 5, .value = 1}};
+  const auto hits = [&](float others) {
+    std::vector<double> metrics(event_metric::kSize, 0.0);
+    write_event_metrics(
+        {.training = training, .held_out = held_out}, 12,
+        [others](std::span<float> scores) {
+          std::ranges::fill(scores, others);
+          scores[5] = 1;
+        },
+        metrics);
+    return metrics[event_metric::kHits];
+  };
+  EXPECT_EQ(hits(0.5F), 1);
+  EXPECT_EQ(hits(1.0F), 0);  // ten others are as good
+  EXPECT_EQ(hits(std::numeric_limits<float>::quiet_NaN()), 0);
+}
+
+TEST_F(IalsTest, PeopleWithoutEventsContributeNothingAndScoreZero) {
+  const ServerState state = trained(*model_, 2);
+  ring::Contribution contribution;
+  for (const Purpose purpose : {Purpose::survey, Purpose::train, Purpose::measure}) {
+    model_->contribute(purpose, state.shared, {}, contribution);
+    EXPECT_TRUE(contribution.items.empty());
+    EXPECT_EQ(std::ranges::count(contribution.dense, 0.0), std::ssize(contribution.dense));
+  }
+  std::vector<float> scores(kItems, 7);
+  model_->score_all(state.shared, model_->solve(state.shared, {}), scores);
+  EXPECT_EQ(std::ranges::count(scores, 0.0F), kItems);
+  EXPECT_TRUE(model_->explain(state.shared, {}, 3).parts.empty());
+}
+
+TEST_F(IalsTest, DegeneratePeopleLeaveEverythingFinite) {
+  // Everybody has the same one event, and most items none; the rank is above all of that.
+  const auto wide = make({{"rank", "30"}, {"lambda", "auto"}});
+  for (auto& own : training_) own = {{.item = 3, .value = 1}};
+  for (auto& own : held_out_) own.clear();
+  const ServerState state = trained(*wide, 6);
+  expect_finite_scores(*wide, state);
+  const PrivateState mine = wide->solve(state.shared, data(0));
+  for (std::uint32_t i = 0; i < kItems; ++i) {
+    if (i == 3) continue;
+    EXPECT_LT(wide->score(state.shared, mine, i), wide->score(state.shared, mine, 3));
+  }
+  EXPECT_EQ(wide->quality(Purpose::train, sums(*wide, Purpose::train, state)).ranked_devices, 0U);
+}
+
+TEST_F(IalsTest, ARoundOfNobodyChangesNoFactor) {
+  ServerState state = trained(*model_, 2);
+  const std::vector<float> before = state.shared.find("item_factors")->values;
+  for (auto& own : training_) own.clear();
+  advance(*model_, state, Purpose::survey);
+  advance(*model_, state, Purpose::train);
+  EXPECT_EQ(state.shared.find("item_factors")->values, before);
+  EXPECT_EQ(model_->training_rounds(state.shared), 3U);
+}
+
+TEST_F(IalsTest, AHostileGramMatrixStillGivesFiniteScores) {
+  for (const float entry : {-1e30F, 1e30F}) {
+    ServerState state = trained(*model_, 1);
+    std::ranges::fill(state.shared.find("gram")->values, entry);
+    ASSERT_TRUE(model_->check_shared(state.shared).has_value());
+    expect_finite_scores(*model_, state);
+  }
+}
+
+TEST_F(IalsTest, ALongerCatalogueKeepsItsFactorsAndCountsTheNewOnes) {
+  ServerState state = trained(*model_, 2);
+  const MatrixXd before = matrix(state, "item_factors");
+  const auto longer = make({}, kItems + 5);
+  longer->grow(state);
+  ASSERT_TRUE(longer->check_shared(state.shared).has_value());
+  const MatrixXd after = matrix(state, "item_factors");
+  EXPECT_EQ(after.topRows(kItems), before);
+  EXPECT_LT((matrix(state, "gram") - after.transpose() * after).cwiseAbs().maxCoeff(), 1e-4);
+  advance(*longer, state, Purpose::train);
+}
+
+TEST_F(IalsTest, WhatItCannotLearnFromIsRefused) {
+  contract_.feedback = dataset::Feedback::ratings;
+  EXPECT_THAT(try_make({}).error().to_string(), HasSubstr("learns from events"));
+  contract_.feedback = dataset::Feedback::events;
+  EXPECT_THAT(try_make({{"nu", "0.7"}}).error().to_string(), HasSubstr("one of: 0, 0.5, 1"));
+  EXPECT_THAT(try_make({{"lambda", "much"}}).error().to_string(), HasSubstr("lambda"));
+  EXPECT_THAT(try_make({{"lamda", "1"}}).error().to_string(), HasSubstr("it has: rank, lambda"));
+  EXPECT_FALSE(try_make({}, 0).has_value());
+  ServerState state = model_->initial();
+  state.shared.find("scale")->values[0] = 0;
+  EXPECT_EQ(model_->check_shared(state.shared).error().code(), ErrorCode::wrong_model);
+}
+
+}  // namespace
+}  // namespace chorus::model::testing_ratings

@@ -1,10 +1,8 @@
 #include "simulations/app/train_command.hpp"
 
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <sstream>
 #include <thread>
 
 #include <fmt/format.h>
@@ -12,12 +10,14 @@
 
 #include "common/dataset/reader.hpp"
 #include "common/dataset/split.hpp"
+#include "simulations/app/report_files.hpp"
 #include "simulations/report/round_summary.hpp"
 #include "simulations/report/train_report.hpp"
 #include "simulations/world/replay.hpp"
 #include "simulations/world/train_settings.hpp"
 #include "simulations/world/training_run.hpp"
 #include "simulations/world/training_task.hpp"
+#include "simulations/world/validation.hpp"
 
 namespace chorus::sim {
 namespace {
@@ -31,6 +31,7 @@ struct Arguments {
   std::vector<std::string> sets;
   std::uint32_t rounds = 0;
   double participation = 1;
+  double validation = 0;  // share of the training ratings; 0: the last round counts
   std::string aggregation = "plain";
   std::uint64_t seed = 1;
   std::uint32_t repeat = 1;
@@ -42,37 +43,6 @@ struct Arguments {
   unsigned threads = 0;
   std::string json;
 };
-
-Moment now() {
-  return Moment(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
-double seconds_since(Moment start) {
-  return std::chrono::duration<double>(now() - start).count();
-}
-
-Result<std::string> read_text(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file) return fail(ErrorCode::not_found, "the file cannot be read", path.string());
-  return std::move(text).str();
-}
-
-// The JSON object: the last line of standard output, or a file.
-Status write_json(const std::string& json, const std::string& where) {
-  if (where.empty()) return {};
-  if (where == "-") {
-    std::fflush(stderr);
-    std::puts(json.c_str());
-    return {};
-  }
-  std::ofstream file(where, std::ios::binary);
-  file << json << '\n';
-  file.close();
-  if (!file) return fail(ErrorCode::unwritable, "the report cannot be written", where);
-  return {};
-}
 
 dataset::ReadOptions read_options(const Arguments& arguments) {
   dataset::ReadOptions options;
@@ -141,13 +111,18 @@ Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& set
   const TraceOfTraining traced(*model, population);
   if (trace.is_open()) trace << traced.header("train");
   const Progress progress(rounds);
-  const TrainingOptions options{.rounds = rounds,
-                                .aggregation = settings.aggregation,
-                                .participation = settings.participation,
-                                .order = settings.order,
-                                .seed = run.seed,
-                                .threads = threads_of(arguments),
-                                .clock = now};
+  TrainingOptions options{.rounds = rounds,
+                          .aggregation = settings.aggregation,
+                          .participation = settings.participation,
+                          .order = settings.order,
+                          .seed = run.seed,
+                          .threads = threads_of(arguments),
+                          .clock = now};
+  if (arguments.validation > 0) {
+    CHORUS_TRY(const Validation validation, validate(*model, split.train, arguments.validation, options));
+    options.rounds = validation.best_round;
+    run.chosen_round = validation.best_round;
+  }
   const TestData test(split.test, task.ranking ? &*task.ranking : nullptr);
   CHORUS_TRY_DO(run_training(*model, population, test, options, [&](const RoundReport& report) {
     if (trace.is_open()) trace << traced.line(report);
@@ -189,8 +164,8 @@ Result<int> train(const Arguments& arguments) {
                    settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, seed));
         summary.config = settings.describe(*model);
       }
-      CHORUS_TRY(RunSummary run,
-                 run_once(arguments, settings, contract, task, {.seed = seed, .fold = fold, .rounds = {}}, trace));
+      CHORUS_TRY(RunSummary run, run_once(arguments, settings, contract, task,
+                                          {.seed = seed, .fold = fold, .chosen_round = {}, .rounds = {}}, trace));
       summary.runs.push_back(std::move(run));
     }
   }
@@ -202,6 +177,7 @@ Result<int> train(const Arguments& arguments) {
   if (feedback == dataset::Feedback::events) {
     summary.config.emplace_back("negatives", arguments.negatives.empty() ? "all" : arguments.negatives);
   }
+  if (arguments.validation > 0) summary.config.emplace_back("validation", arguments.validation);
   summary.config.emplace_back("seed", arguments.seed);
   summary.config.emplace_back("repeat", std::uint64_t{arguments.repeat});
   summary.config.emplace_back("threads", std::uint64_t{threads_of(arguments)});
@@ -273,6 +249,11 @@ void add_train_command(CLI::App& app, int& status) {
                                  ->add_option("--aggregation", arguments->aggregation,
                                               "How updates are summed: float, plain, or masked (as devices do)")
                                  ->capture_default_str();
+  CLI::Option* validation =
+      command
+          ->add_option("--validation", arguments->validation,
+                       "Hold this share of the training ratings out, choose the round on it, then train on all of them")
+          ->check(CLI::Range(0.001, 0.9));
   command->add_option("--seed", arguments->seed, "Of the split, the draws and the model")->capture_default_str();
   CLI::Option* repeat = command->add_option("--repeat", arguments->repeat, "So many runs, with seeds from --seed on")
                             ->check(CLI::Range(1U, 1'000U))
@@ -287,7 +268,8 @@ void add_train_command(CLI::App& app, int& status) {
   command->add_option("--threads", arguments->threads, "Threads; never changes a result; default: all cores");
   command->add_option("--json", arguments->json, "Write the report there; - is standard output's last line");
   // The trace says everything about a replay's model and rounds.
-  for (CLI::Option* option : {model, sets, rounds, participation, aggregation, repeat, trace}) replay->excludes(option);
+  for (CLI::Option* option : {model, sets, rounds, participation, aggregation, validation, repeat, trace})
+    replay->excludes(option);
   command->callback([arguments, split, &status] {
     if (arguments->replay.empty() && split->count() == 0) throw CLI::RequiredError("--split");
     const auto ended = arguments->replay.empty() ? train(*arguments) : replay_trace(*arguments);

@@ -70,10 +70,12 @@ std::vector<Metric> metrics_of(const RoundSummary& round) {
 
 std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
   CHORUS_ENSURE(!runs.empty(), "a report is about at least one run");
-  std::vector<RoundSummary> means(runs.front().rounds.size());
+  std::size_t shortest = runs.front().rounds.size();
+  for (const RunSummary& run : runs) shortest = std::min(shortest, run.rounds.size());
+  CHORUS_ENSURE(shortest > 0, "a run has at least one round");
+  std::vector<RoundSummary> means(shortest);
   const auto share = 1 / static_cast<double>(runs.size());
   for (const RunSummary& run : runs) {
-    CHORUS_ENSURE(run.rounds.size() == means.size(), "all runs of a report have the same rounds");
     for (std::size_t r = 0; r < means.size(); ++r) {
       const RoundSummary& round = run.rounds[r];
       RoundSummary& mean = means[r];
@@ -99,6 +101,11 @@ std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
   return means;
 }
 
+RoundSummary mean_final(std::vector<RunSummary> runs) {
+  for (RunSummary& run : runs) run.rounds = {run.rounds.back()};
+  return mean_rounds(runs).front();
+}
+
 std::string to_json(const TrainSummary& summary) {
   Json json = {{"data", to_object(summary.data)}, {"config", Json::object()}, {"rounds", Json::array()}};
   for (const auto& [name, value] : summary.config) {
@@ -106,11 +113,19 @@ std::string to_json(const TrainSummary& summary) {
   }
   const std::vector<RoundSummary> rounds = mean_rounds(summary.runs);
   for (const RoundSummary& round : rounds) json["rounds"].push_back(to_object(round));
-  json["final"] = final_of(rounds.back());
+  json["final"] = final_of(mean_final(summary.runs));
+  if (summary.runs.front().chosen_round) {
+    // Each run chose on its own training ratings.
+    json["chosen_round"] = *summary.runs.front().chosen_round;
+    if (summary.runs.size() > 1) {
+      json["chosen_rounds"] = Json::array();
+      for (const RunSummary& run : summary.runs) json["chosen_rounds"].push_back(run.chosen_round.value_or(0));
+    }
+  }
   const auto folds = grouped(summary.runs, [](const RunSummary& run) { return std::uint64_t{run.fold}; });
   if (folds.size() > 1) {
     json["folds"] = Json::array();
-    for (const auto& runs : folds) json["folds"].push_back(final_of(mean_rounds(runs).back()));
+    for (const auto& runs : folds) json["folds"].push_back(final_of(mean_final(runs)));
   }
   const auto repeats = grouped(summary.runs, [](const RunSummary& run) { return run.seed; });
   if (repeats.size() > 1) {
@@ -119,7 +134,7 @@ std::string to_json(const TrainSummary& summary) {
     for (const Metric& metric : metrics_of(rounds.back())) values.emplace_back(metric.first, std::vector<double>());
     for (const auto& runs : repeats) {
       seeds.push_back(runs.front().seed);
-      const std::vector<Metric> last = metrics_of(mean_rounds(runs).back());
+      const std::vector<Metric> last = metrics_of(mean_final(runs));
       for (std::size_t k = 0; k < last.size(); ++k) values[k].second.push_back(last[k].second);
     }
     json["repeat"] = {{"seeds", std::move(seeds)}};
@@ -142,6 +157,17 @@ std::string to_json(const ReplaySummary& summary) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
+namespace {
+
+std::string chosen_line(const TrainSummary& summary) {
+  const RoundSummary last = mean_final(summary.runs);
+  const std::vector<Metric> metrics = metrics_of(last);
+  return fmt::format("chosen on validation, round {}{}: {} {:.4f}\n", *summary.runs.front().chosen_round,
+                     summary.runs.size() > 1 ? " (each run its own)" : "", metrics[0].first, metrics[0].second);
+}
+
+}  // namespace
+
 std::string to_table(const TrainSummary& summary) {
   std::string text = fmt::format("{} users, {} items, {} ratings for training and {} for testing\n", summary.data.users,
                                  summary.data.items, summary.data.training, summary.data.test);
@@ -158,6 +184,7 @@ std::string to_table(const TrainSummary& summary) {
                         metrics[0].second, metrics[1].second, round.bytes_up, round.bytes_down, round.clipped,
                         round.seconds);
   }
+  if (summary.runs.front().chosen_round) text += chosen_line(summary);
   return text;
 }
 

@@ -49,6 +49,7 @@ struct RoundSummary {
 struct RunSummary {
   std::uint64_t seed = 0;
   std::uint32_t fold = 0;
+  std::optional<std::uint32_t> chosen_round;  // the last one, if validation chose it
   std::vector<RoundSummary> rounds;
 };
 
@@ -57,7 +58,7 @@ using ConfigValue = std::variant<std::string, double, std::uint64_t, bool>;
 struct TrainSummary {
   DataSummary data;
   std::vector<std::pair<std::string, ConfigValue>> config;  // every value used, defaults too
-  // Of equal numbers of rounds, at least one.
+  // At least one, each of at least one round; of equal numbers of rounds, unless validation chose them.
   std::vector<RunSummary> runs;
   double seconds = 0;
 };
@@ -75,8 +76,10 @@ struct ReplaySummary {
 using Metric = std::pair<const char*, double>;
 [[nodiscard]] std::vector<Metric> metrics_of(const RoundSummary& round);
 
-// Means over the runs; `clipped` is their total.
+// Means over the runs, of the rounds that all of them have; `clipped` is their total.
 [[nodiscard]] std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs);
+// The mean of their last rounds.
+[[nodiscard]] RoundSummary mean_final(std::vector<RunSummary> runs);
 
 [[nodiscard]] std::string to_json(const TrainSummary& summary);
 [[nodiscard]] std::string to_json(const ReplaySummary& summary);

@@ -8,6 +8,7 @@
 #include "simulations/app/fleet_command.hpp"
 #include "simulations/app/town_command.hpp"
 #include "simulations/app/train_command.hpp"
+#include "simulations/app/tune_command.hpp"
 
 int main(int argc, char** argv) {
   // Its workers are people's devices.
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int status = 0;
   chorus::sim::add_train_command(app, status);
+  chorus::sim::add_tune_command(app, status);
   chorus::sim::add_fleet_command(app, status);
   chorus::sim::add_fleet_worker_command(app, status);
   chorus::sim::add_demo_command(app, status);

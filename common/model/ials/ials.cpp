@@ -29,10 +29,10 @@ const std::vector<SettingDescription>& descriptions() {
       {"alpha0", "0.3", "weight of what did not happen, an event's being 1"},
       {"nu", "1", "power of the events in the ridge: 0, 0.5 or 1"},
       {"rate", "1", "server learning rate"},
-      {"momentum", "0.1", "server momentum"},
+      {"momentum", "0.2", "server momentum"},
       {"rounds", "8", "training rounds of the preset"},
       {"seed", "1", "seed of the initial item factors"},
-      {"initial_scale", "0.1", "length of an initial item factor, about"},
+      {"initial_scale", "0.3", "length of an initial item factor, about"},
       {"bits", "24", "bits of an uploaded number: 24 or 32"},
   };
   return all;

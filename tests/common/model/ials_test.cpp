@@ -160,7 +160,7 @@ TEST_F(IalsTest, TheRidgeComesFromHowEventsSpread) {
   }
   double of_items = 0;
   for (const double n : counts) of_items += n * n;
-  const double lambda = 0.8 * (std::sqrt(of_users / events) + std::sqrt(of_items / events)) /
+  const double lambda = 0.65 * (std::sqrt(of_users / events) + std::sqrt(of_items / events)) /
                         std::sqrt(static_cast<double>(training_.size()) * kItems);
   EXPECT_NEAR(double{state.shared.find("scale")->values[0]}, lambda, 1e-6);
   // One that is set stays.

@@ -24,7 +24,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kRounds = 3;
+constexpr std::uint32_t kRounds = 5;
 constexpr std::uint32_t kMostDevices = 1'000;  // unless asked for: a device costs a few milliseconds a round
 constexpr std::uint32_t kQuickRounds = 2;
 constexpr std::uint32_t kQuickDevices = 200;

@@ -22,6 +22,37 @@ int finest_scale(double clip, int limbs, int bits, std::uint32_t contributors) {
   return scale;
 }
 
+const plan::UpdateLayout& Layouts::of(plan::Purpose purpose) const noexcept {
+  switch (purpose) {
+    case plan::Purpose::survey:
+      return survey;
+    case plan::Purpose::measure:
+      return measure;
+    case plan::Purpose::train:
+      break;
+  }
+  return train;
+}
+
+Status check_shape(std::string_view family, dataset::Feedback learns_from, const ModelShape& shape) {
+  CHORUS_TRY_DO(shape.contract.validate());
+  const auto refuse = [](std::string sentence) { return fail(ErrorCode::invalid_argument, std::move(sentence)); };
+  if (shape.contract.feedback != learns_from) {
+    return refuse(fmt::format("the model '{}' learns from {}; the data contract says '{}'", family,
+                              dataset::to_string(learns_from), dataset::to_string(shape.contract.feedback)));
+  }
+  if (shape.items == 0) return refuse(fmt::format("the model '{}' needs a catalogue with items", family));
+  if (shape.max_contributors == 0) return refuse("a cohort has at least one contributor");
+  return {};
+}
+
+std::unexpected<Error> too_few_bits(int bits, const ModelShape& shape) {
+  return fail(ErrorCode::invalid_argument,
+              fmt::format("{} bits leave too few for the updates of {} contributors; set bits to 32 or make cohorts "
+                          "smaller",
+                          bits, shape.max_contributors));
+}
+
 void LayoutMaker::add(std::string name, std::uint32_t rows, std::size_t columns, bool per_item, int limbs, double clip,
                       Numbers numbers) {
   const int scale = numbers == Numbers::whole ? 0 : finest_scale(clip, limbs, bits_, shape_.max_contributors);

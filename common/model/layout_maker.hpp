@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.hpp"
@@ -15,6 +16,19 @@ namespace chorus::model {
 // The finest scale (a power of two) at which `contributors` numbers of at most `clip` sum up below 2^(bits-1);
 // plan/update_layout.cpp has the bound. limbs: 1 or 2.
 [[nodiscard]] int finest_scale(double clip, int limbs, int bits, std::uint32_t contributors);
+
+// The update layouts of a family whose uploads are the same in every training round.
+struct Layouts {
+  plan::UpdateLayout survey;
+  plan::UpdateLayout train;
+  plan::UpdateLayout measure;
+  [[nodiscard]] const plan::UpdateLayout& of(plan::Purpose purpose) const noexcept;
+};
+
+// Can a family that learns from this feedback work on the shape at all? Errors: invalid_argument; names the family.
+[[nodiscard]] Status check_shape(std::string_view family, dataset::Feedback learns_from, const ModelShape& shape);
+// A setting of bits that leaves too few for the updates of the shape's contributors: invalid_argument.
+[[nodiscard]] std::unexpected<Error> too_few_bits(int bits, const ModelShape& shape);
 
 class LayoutMaker {
  public:

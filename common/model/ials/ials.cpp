@@ -67,12 +67,7 @@ Result<std::unique_ptr<Model>> Ials::make(const Settings& given, const ModelShap
   parameters.bits = reader.choice("bits", kBits) == kBits[0] ? 24 : 32;
   CHORUS_TRY(Settings settings, std::move(reader).finish());
 
-  CHORUS_TRY_DO(shape.contract.validate());
-  if (shape.contract.feedback != dataset::Feedback::events) {
-    return fail(ErrorCode::invalid_argument, "the model 'ials' learns from events; the data contract says 'ratings'");
-  }
-  if (shape.items == 0) return fail(ErrorCode::invalid_argument, "the model 'ials' needs a catalogue with items");
-  if (shape.max_contributors == 0) return fail(ErrorCode::invalid_argument, "a cohort has at least one contributor");
+  CHORUS_TRY_DO(check_shape("ials", dataset::Feedback::events, shape));
 
   const auto cap = static_cast<double>(shape.contract.max_items_per_user);
   const std::size_t d = parameters.rank;
@@ -93,10 +88,7 @@ Result<std::unique_ptr<Model>> Ials::make(const Settings& given, const ModelShap
   // Counts travel in the same tensors as the sums that they belong to: whole numbers need a scale of at least one.
   if (train_layout.tensors()[tensor::kGradient].scale_log2 < kCoarsestGradient ||
       measure_layout.tensors()[tensor::kMeasureMetrics].scale_log2 < 0) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} bits leave too few for the updates of {} contributors; set bits to 32 or make cohorts "
-                            "smaller",
-                            parameters.bits, shape.max_contributors));
+    return too_few_bits(parameters.bits, shape);
   }
   return std::unique_ptr<Model>(
       new Ials(std::move(settings), parameters, shape,
@@ -107,15 +99,7 @@ Ials::Ials(Settings settings, const Parameters& parameters, const ModelShape& sh
     : settings_(std::move(settings)), parameters_(parameters), shape_(shape), layouts_(std::move(layouts)) {}
 
 plan::UpdateLayout Ials::layout(plan::Purpose purpose, std::uint64_t /*training_rounds*/) const {
-  switch (purpose) {
-    case plan::Purpose::survey:
-      return layouts_.survey;
-    case plan::Purpose::measure:
-      return layouts_.measure;
-    case plan::Purpose::train:
-      break;
-  }
-  return layouts_.train;
+  return layouts_.of(purpose);
 }
 
 Status Ials::check_shared(const TensorSet& shared) const {

@@ -21,6 +21,7 @@
 
 #include <vector>
 
+#include "common/model/layout_maker.hpp"
 #include "common/model/model.hpp"
 #include "common/model/registry.hpp"
 #include "common/model/ridge.hpp"
@@ -43,12 +44,6 @@ struct Parameters {
   std::uint64_t seed = 0;    // of the initial factors
   double initial_scale = 0;  // their length, about
   int bits = 0;              // of a ring coordinate
-};
-
-struct Layouts {
-  plan::UpdateLayout survey;
-  plan::UpdateLayout train;
-  plan::UpdateLayout measure;
 };
 
 class Ials final : public Model {

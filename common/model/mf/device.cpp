@@ -36,14 +36,6 @@ double Mf::predicted_rating(const Shared& shared, std::span<const double> x, std
   return shared.mean + shared.deviation * sum;
 }
 
-double Mf::squared_error(double rating, double prediction) const noexcept {
-  const double minimum = double{shape_.contract.minimum};
-  const double maximum = double{shape_.contract.maximum};
-  const double kept = std::clamp(prediction, minimum, maximum);
-  const double error = (rating - kept) / range();
-  return error * error;
-}
-
 PrivateState Mf::solve(const TensorSet& shared, const LocalData& data) const {
   PrivateState state;
   Observations kept;
@@ -77,14 +69,7 @@ void Mf::contribute(plan::Purpose purpose, const TensorSet& shared, const LocalD
 }
 
 void Mf::survey(std::span<const Observation> training, ring::Contribution& out) const {
-  // Σ r'ᵏ of r' = (r − minimum) / range: each in [0, 1], the sums at most max_items_per_user.
-  out.dense[moment::kDevices] = 1;
-  out.dense[moment::kRatings] = static_cast<double>(training.size());
-  for (const Observation& rating : training) {
-    const double r = (double{rating.value} - double{shape_.contract.minimum}) / range();
-    out.dense[moment::kSum] += r;
-    out.dense[moment::kSquares] += r * r;
-  }
+  write_moments(shape_.contract, training, std::span(out.dense).first(moment::kSize));
 }
 
 void Mf::train(const TensorSet& tensors, const LocalData& data, ring::Contribution& out) const {
@@ -128,7 +113,7 @@ double Mf::training_error(const Shared& shared, std::span<const Observation> tra
   double sum = 0;
   for (std::size_t r = 0; r < training.size(); ++r) {
     const double rating = double{training[r].value};
-    sum += squared_error(rating, rating - shared.deviation * residuals[r]);
+    sum += squared_error(shape_.contract, rating, rating - shared.deviation * residuals[r]);
   }
   return sum;
 }
@@ -136,17 +121,9 @@ double Mf::training_error(const Shared& shared, std::span<const Observation> tra
 double Mf::squared_errors(const Shared& shared, std::span<const double> x, std::span<const Observation> ratings) const {
   double sum = 0;
   for (const Observation& rating : ratings) {
-    sum += squared_error(double{rating.value}, predicted_rating(shared, x, rating.item));
+    sum += squared_error(shape_.contract, double{rating.value}, predicted_rating(shared, x, rating.item));
   }
   return sum;
-}
-
-void Mf::write_metrics(const LocalData& data, double training_error, double held_out_error, std::span<double> metrics) {
-  metrics[metric::kHeldOutError] = held_out_error;
-  metrics[metric::kHeldOut] = static_cast<double>(data.held_out.size());
-  metrics[metric::kTrainingError] = training_error;
-  metrics[metric::kTraining] = static_cast<double>(data.training.size());
-  metrics[metric::kDevices] = 1;
 }
 
 void Mf::measure(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const {

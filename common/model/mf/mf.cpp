@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "common/model/expected_tensors.hpp"
 #include "common/model/layout_maker.hpp"
 #include "common/model/mf/als.hpp"
 #include "common/model/mf/gradient.hpp"
@@ -117,12 +118,7 @@ Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape&
   const Parameters parameters = read(reader);
   CHORUS_TRY(Settings settings, std::move(reader).finish());
 
-  CHORUS_TRY_DO(shape.contract.validate());
-  if (shape.contract.feedback != dataset::Feedback::ratings) {
-    return fail(ErrorCode::invalid_argument, "the model 'mf' learns from ratings; the data contract says 'events'");
-  }
-  if (shape.items == 0) return fail(ErrorCode::invalid_argument, "the model 'mf' needs a catalogue with items");
-  if (shape.max_contributors == 0) return fail(ErrorCode::invalid_argument, "a cohort has at least one contributor");
+  CHORUS_TRY_DO(check_shape("mf", dataset::Feedback::ratings, shape));
 
   const auto cap = static_cast<double>(shape.contract.max_items_per_user);
   const std::size_t d = std::size_t{parameters.rank} + 1;
@@ -142,10 +138,7 @@ Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape&
   // Counts travel in the same tensors as the sums that they belong to: whole numbers need a scale of at least one.
   if (train_layout.tensors()[tensor::kGradient].scale_log2 < kCoarsestGradient ||
       measure_layout.tensors()[tensor::kMeasureMetrics].scale_log2 < 0) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} bits leave too few for the updates of {} contributors; set bits to 32 or make cohorts "
-                            "smaller",
-                            parameters.bits, shape.max_contributors));
+    return too_few_bits(parameters.bits, shape);
   }
   Layouts layouts{std::move(survey_layout), std::move(train_layout), std::move(measure_layout)};
   const auto refuse = [](std::string sentence) { return fail(ErrorCode::invalid_argument, std::move(sentence)); };
@@ -184,49 +177,22 @@ Mf::Mf(Settings settings, const Parameters& parameters, const ModelShape& shape,
 }
 
 plan::UpdateLayout Mf::layout(plan::Purpose purpose, std::uint64_t /*training_rounds*/) const {
-  switch (purpose) {
-    case plan::Purpose::survey:
-      return layouts_.survey;
-    case plan::Purpose::measure:
-      return layouts_.measure;
-    case plan::Purpose::train:
-      break;
-  }
-  return layouts_.train;
+  return layouts_.of(purpose);
 }
 
 Status Mf::check_shared(const TensorSet& shared) const {
   const ExpectedTensor expected[] = {{"item_factors", shape_.items, static_cast<std::uint32_t>(dimension())},
                                      {"scale", 1, 3},
-                                     {"popularity", shape_.items, 1}};
-  return check_tensors(shared, expected);
+                                     {"popularity", shape_.items, 1, false}};
+  CHORUS_TRY_DO(check_tensors("mf", shared, expected));
+  return check_scale(shared);
 }
 
-Status Mf::check_tensors(const TensorSet& shared, std::span<const ExpectedTensor> expected) const {
-  const auto wrong = [](std::string sentence) { return fail(ErrorCode::wrong_model, std::move(sentence)); };
-  if (shared.tensors.size() != expected.size()) {
-    return wrong(fmt::format("the model 'mf' has {} shared tensors, not {}", expected.size(), shared.tensors.size()));
-  }
-  for (std::size_t t = 0; t < expected.size(); ++t) {
-    const Tensor& tensor = shared.tensors[t];
-    const ExpectedTensor& e = expected[t];
-    if (tensor.name != e.name || tensor.rows != e.rows || tensor.columns != e.columns ||
-        tensor.values.size() != std::size_t{e.rows} * e.columns) {
-      return wrong(fmt::format("expected the shared tensor '{}' of {} x {}, found '{}' of {} x {}", e.name, e.rows,
-                               e.columns, tensor.name, tensor.rows, tensor.columns));
-    }
-    const auto bad = std::ranges::find_if(tensor.values, [](float x) { return !std::isfinite(x); });
-    if (bad != tensor.values.end()) {
-      return fail(ErrorCode::non_finite, fmt::format("the shared tensor '{}' has a number that is not finite", e.name),
-                  fmt::format("item {}", static_cast<std::size_t>(bad - tensor.values.begin()) / e.columns));
-    }
-  }
+Status Mf::check_scale(const TensorSet& shared) {
   const std::vector<float>& scale = shared.tensors[1].values;
   if (!(scale[1] > 0) || scale[2] < 0) {
-    return wrong("the shared tensor 'scale' needs a deviation above zero and a number of rounds");
-  }
-  if (std::ranges::any_of(shared.tensors[2].values, [](float x) { return x < 0; })) {
-    return wrong("the shared tensor 'popularity' has a negative count");
+    return fail(ErrorCode::wrong_model,
+                "the shared tensor 'scale' needs a deviation above zero and a number of rounds");
   }
   return {};
 }

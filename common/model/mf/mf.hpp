@@ -15,7 +15,9 @@
 
 #include <vector>
 
+#include "common/model/layout_maker.hpp"
 #include "common/model/model.hpp"
+#include "common/model/rating_sums.hpp"
 #include "common/model/registry.hpp"
 #include "common/model/ridge.hpp"
 
@@ -50,13 +52,6 @@ struct Parameters {
   bool twin = false;                        // learn prior means from who rated what (twin.hpp)
   std::uint32_t twin_rank = 0;
   std::uint32_t twin_rounds = 0;  // in so many rounds, from the first, the twin learns too
-};
-
-// The update layouts of a model.
-struct Layouts {
-  plan::UpdateLayout survey;
-  plan::UpdateLayout train;
-  plan::UpdateLayout measure;
 };
 
 class Mf : public Model {
@@ -100,9 +95,6 @@ class Mf : public Model {
   Mf(Settings settings, const Parameters& parameters, const ModelShape& shape, Layouts layouts);
 
   [[nodiscard]] std::size_t dimension() const noexcept { return std::size_t{parameters_.rank} + 1; }
-  [[nodiscard]] double range() const noexcept {
-    return static_cast<double>(shape_.contract.maximum) - static_cast<double>(shape_.contract.minimum);
-  }
   [[nodiscard]] Shared view(const TensorSet& shared) const noexcept;
   void append_rows(ServerState& state, std::uint32_t from) const;
 
@@ -113,35 +105,25 @@ class Mf : public Model {
   [[nodiscard]] Ridge rows_of(const Shared& shared, std::span<const Observation> training) const;
   // r̂ on the contract's scale, not clipped to it.
   [[nodiscard]] double predicted_rating(const Shared& shared, std::span<const double> x, std::uint32_t item) const;
-  // ((r − r̂) / range)² ≤ 1, with the prediction kept on the contract's scale.
-  [[nodiscard]] double squared_error(double rating, double prediction) const noexcept;
   // Each REQUIRES: data.training is not empty and within the contract's cap.
   virtual void survey(std::span<const Observation> training, ring::Contribution& out) const;
   virtual void train(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
   void measure(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
   // e_ui = t − y·x of every row. [rows]
   [[nodiscard]] static crypto::ZeroizingVector<double> residuals(const Ridge& solved, std::span<const double> x);
-  // Σ squared_error() of ratings with these residuals.
+  // Σ squared_error (rating_sums.hpp) of ratings with these residuals.
   [[nodiscard]] double training_error(const Shared& shared, std::span<const Observation> training,
                                       std::span<const double> residuals) const;
   [[nodiscard]] double squared_errors(const Shared& shared, std::span<const double> x,
                                       std::span<const Observation> ratings) const;
-  // metrics: the tensor of metrics in a contribution; the errors are sums of squared_error().
-  static void write_metrics(const LocalData& data, double training_error, double held_out_error,
-                            std::span<double> metrics);
-
   virtual void apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const;
   [[nodiscard]] virtual Status apply_training(ServerState& state, std::span<const std::vector<double>> sums) const;
   // C = Σ n_u z_u z_uᵀ / Σ n_u, [D × D], symmetric; zero if nobody had a rating.
   [[nodiscard]] std::vector<double> curvature(std::span<const std::vector<double>> sums) const;
+  // Errors: wrong_model. REQUIRES: the tensors of mf have their sizes.
+  [[nodiscard]] static Status check_scale(const TensorSet& shared);
   // n_i becomes the popularity, one more training round is behind the model.
   void count_round(ServerState& state, std::span<const double> counts) const;
-  struct ExpectedTensor {
-    std::string_view name;
-    std::uint32_t rows;
-    std::uint32_t columns;
-  };
-  [[nodiscard]] Status check_tensors(const TensorSet& shared, std::span<const ExpectedTensor> expected) const;
 
   Settings settings_;
   Parameters parameters_;
@@ -160,12 +142,5 @@ inline constexpr std::size_t kMoments = 0;  // survey
 inline constexpr std::size_t kGradient = 0, kCount = 1, kCurvature = 2, kWeight = 3, kTrainMetrics = 4;
 inline constexpr std::size_t kMeasureMetrics = 0;
 }  // namespace tensor
-namespace moment {
-inline constexpr std::size_t kDevices = 0, kRatings = 1, kSum = 2, kSquares = 3, kSize = 4;
-}
-namespace metric {
-inline constexpr std::size_t kHeldOutError = 0, kHeldOut = 1, kTrainingError = 2, kTraining = 3, kDevices = 4,
-                             kSize = 5;
-}
 
 }  // namespace chorus::model::mf

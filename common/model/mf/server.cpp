@@ -22,10 +22,8 @@ ServerState Mf::initial() const {
   state.shared.tensors = {{.name = "item_factors", .rows = 0, .columns = d, .values = {}},
                           {.name = "scale", .rows = 1, .columns = 3, .values = {}},
                           {.name = "popularity", .rows = 0, .columns = 1, .values = {}}};
-  // Until the survey: the middle of the scale, and a quarter of it.
-  const double middle =
-      (static_cast<double>(shape_.contract.minimum) + static_cast<double>(shape_.contract.maximum)) / 2;
-  state.shared.tensors[1].values = {static_cast<float>(middle), static_cast<float>(range() / 4), 0};
+  const RatingScale scale = unsurveyed_scale(shape_.contract);
+  state.shared.tensors[1].values = {static_cast<float>(scale.mean), static_cast<float>(scale.deviation), 0};
   append_rows(state, 0);
   return state;
 }
@@ -69,17 +67,11 @@ Status Mf::step(plan::Purpose purpose, ServerState& state, std::span<const std::
 }
 
 void Mf::apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const {
-  const std::vector<double>& moments = sums[tensor::kMoments];
-  const double n = moments[moment::kRatings];
-  if (n < 1) return;  // nobody had a rating: the scale stays as it was
-  // Moments of r' = (r − minimum) / range.
-  const double mean = std::clamp(moments[moment::kSum] / n, 0.0, 1.0);
-  const double variance = std::clamp(moments[moment::kSquares] / n - mean * mean, 0.0, 1.0);
-  // Ratings that are (nearly) all the same have no spread to divide by: a 64th of the range is the least.
-  const double deviation = std::max(std::sqrt(variance), 1.0 / 64);
+  const std::optional<RatingScale> found = surveyed_scale(shape_.contract, sums[tensor::kMoments]);
+  if (!found) return;  // nobody had a rating: the scale stays as it was
   std::vector<float>& scale = state.shared.tensors[1].values;
-  scale[0] = static_cast<float>(static_cast<double>(shape_.contract.minimum) + mean * range());
-  scale[1] = static_cast<float>(deviation * range());
+  scale[0] = static_cast<float>(found->mean);
+  scale[1] = static_cast<float>(found->deviation);
 }
 
 Status Mf::apply_training(ServerState& state, std::span<const std::vector<double>> sums) const {
@@ -148,21 +140,7 @@ void Mf::count_round(ServerState& state, std::span<const double> counts) const {
 
 Quality Mf::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
   if (purpose == plan::Purpose::survey) return {};
-  const std::vector<double>& metrics = sums[*layout(purpose, 0).find("metrics")];
-  // Sums of many devices; a hostile one may make them negative.
-  const auto count = [&metrics](std::size_t k) {
-    return static_cast<std::uint64_t>(std::llround(std::clamp(metrics[k], 0.0, 9e15)));
-  };
-  const auto rmse = [&metrics, this](std::size_t error, std::uint64_t n) {
-    return n == 0 ? 0.0 : std::sqrt(std::max(0.0, metrics[error]) / static_cast<double>(n)) * range();
-  };
-  Quality quality;
-  quality.devices = count(metric::kDevices);
-  quality.held_out_ratings = count(metric::kHeldOut);
-  quality.training_ratings = count(metric::kTraining);
-  quality.held_out_rmse = rmse(metric::kHeldOutError, quality.held_out_ratings);
-  quality.training_rmse = rmse(metric::kTrainingError, quality.training_ratings);
-  return quality;
+  return read_quality(shape_.contract, sums[*layout(purpose, 0).find("metrics")]);
 }
 
 }  // namespace chorus::model::mf

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
+#include "common/model/expected_tensors.hpp"
 #include "common/model/initial_factors.hpp"
 #include "common/model/layout_maker.hpp"
 #include "common/model/mf/variational_tensors.hpp"
@@ -127,7 +128,7 @@ void Variational::append_twin_rows(ServerState& state, std::uint32_t from) const
 Status Variational::check_shared(const TensorSet& shared) const {
   const auto d = static_cast<std::uint32_t>(dimension());
   std::vector<ExpectedTensor> expected = {
-      {"item_factors", shape_.items, d}, {"scale", 1, 3}, {"popularity", shape_.items, 1},
+      {"item_factors", shape_.items, d}, {"scale", 1, 3}, {"popularity", shape_.items, 1, false},
       {"posterior", d + 1, d},           {"prior", 2, d}, {"noise", 1, 1}};
   if (parameters_.twin) {
     expected.insert(expected.end(), {{"twin_factors", shape_.items, parameters_.twin_rank},
@@ -135,7 +136,8 @@ Status Variational::check_shared(const TensorSet& shared) const {
                                      {"twin_scale", 1, twin_scale::kSize},
                                      {"twin_map", 2 * d, static_cast<std::uint32_t>(features())}});
   }
-  CHORUS_TRY_DO(check_tensors(shared, expected));
+  CHORUS_TRY_DO(check_tensors("mf", shared, expected));
+  CHORUS_TRY_DO(check_scale(shared));
   const auto positive = [](float x) { return x > 0; };
   const std::vector<float>& posterior = shared.tensors[shared_tensor::kPosterior].values;
   if (!std::ranges::all_of(shared.tensors[shared_tensor::kPrior].values, positive) ||

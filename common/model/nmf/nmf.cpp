@@ -60,12 +60,7 @@ Result<std::unique_ptr<Model>> Nmf::make(const Settings& given, const ModelShape
   parameters.bits = reader.choice("bits", kBits) == kBits[0] ? 24 : 32;
   CHORUS_TRY(Settings settings, std::move(reader).finish());
 
-  CHORUS_TRY_DO(shape.contract.validate());
-  if (shape.contract.feedback != dataset::Feedback::ratings) {
-    return fail(ErrorCode::invalid_argument, "the model 'nmf' learns from ratings; the data contract says 'events'");
-  }
-  if (shape.items == 0) return fail(ErrorCode::invalid_argument, "the model 'nmf' needs a catalogue with items");
-  if (shape.max_contributors == 0) return fail(ErrorCode::invalid_argument, "a cohort has at least one contributor");
+  CHORUS_TRY_DO(check_shape("nmf", dataset::Feedback::ratings, shape));
 
   const auto cap = static_cast<double>(shape.contract.max_items_per_user);
   const std::size_t d = parameters.rank;
@@ -87,10 +82,7 @@ Result<std::unique_ptr<Model>> Nmf::make(const Settings& given, const ModelShape
   // Counts travel in the same tensors as the sums that they belong to: whole numbers need a scale of at least one.
   if (train_layout.tensors()[tensor::kGradient].scale_log2 < kCoarsestGradient ||
       measure_layout.tensors()[tensor::kMeasureMetrics].scale_log2 < 0) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} bits leave too few for the updates of {} contributors; set bits to 32 or make cohorts "
-                            "smaller",
-                            parameters.bits, shape.max_contributors));
+    return too_few_bits(parameters.bits, shape);
   }
   return std::unique_ptr<Model>(
       new Nmf(std::move(settings), parameters, shape,
@@ -101,15 +93,7 @@ Nmf::Nmf(Settings settings, const Parameters& parameters, const ModelShape& shap
     : settings_(std::move(settings)), parameters_(parameters), shape_(shape), layouts_(std::move(layouts)) {}
 
 plan::UpdateLayout Nmf::layout(plan::Purpose purpose, std::uint64_t /*training_rounds*/) const {
-  switch (purpose) {
-    case plan::Purpose::survey:
-      return layouts_.survey;
-    case plan::Purpose::measure:
-      return layouts_.measure;
-    case plan::Purpose::train:
-      break;
-  }
-  return layouts_.train;
+  return layouts_.of(purpose);
 }
 
 Status Nmf::check_shared(const TensorSet& shared) const {

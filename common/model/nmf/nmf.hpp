@@ -23,6 +23,7 @@
 
 #include <vector>
 
+#include "common/model/layout_maker.hpp"
 #include "common/model/model.hpp"
 #include "common/model/rating_sums.hpp"
 #include "common/model/registry.hpp"
@@ -40,12 +41,6 @@ struct Parameters {
   std::uint64_t seed = 0;     // of the initial factors
   double initial_spread = 0;  // their deviation, in units of their mean
   int bits = 0;               // of a ring coordinate
-};
-
-struct Layouts {
-  plan::UpdateLayout survey;
-  plan::UpdateLayout train;
-  plan::UpdateLayout measure;
 };
 
 class Nmf final : public Model {

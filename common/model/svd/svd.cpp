@@ -54,12 +54,7 @@ Result<std::unique_ptr<Model>> Svd::make(const Settings& given, const ModelShape
   parameters.bits = reader.choice("bits", kBits) == kBits[0] ? 24 : 32;
   CHORUS_TRY(Settings settings, std::move(reader).finish());
 
-  CHORUS_TRY_DO(shape.contract.validate());
-  if (shape.contract.feedback != dataset::Feedback::ratings) {
-    return fail(ErrorCode::invalid_argument, "the model 'svd' learns from ratings; the data contract says 'events'");
-  }
-  if (shape.items == 0) return fail(ErrorCode::invalid_argument, "the model 'svd' needs a catalogue with items");
-  if (shape.max_contributors == 0) return fail(ErrorCode::invalid_argument, "a cohort has at least one contributor");
+  CHORUS_TRY_DO(check_shape("svd", dataset::Feedback::ratings, shape));
 
   const auto cap = static_cast<double>(shape.contract.max_items_per_user);
   const std::size_t d = parameters.rank;
@@ -82,10 +77,7 @@ Result<std::unique_ptr<Model>> Svd::make(const Settings& given, const ModelShape
   // Counts travel in the same tensors as the sums that they belong to: whole numbers need a scale of at least one.
   if (train_layout.tensors()[tensor::kProduct].scale_log2 < kCoarsestProduct ||
       measure_layout.tensors()[tensor::kMeasureMetrics].scale_log2 < 0) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{} bits leave too few for the updates of {} contributors; set bits to 32 or make cohorts "
-                            "smaller",
-                            parameters.bits, shape.max_contributors));
+    return too_few_bits(parameters.bits, shape);
   }
   return std::unique_ptr<Model>(
       new Svd(std::move(settings), parameters, shape,
@@ -96,15 +88,7 @@ Svd::Svd(Settings settings, const Parameters& parameters, const ModelShape& shap
     : settings_(std::move(settings)), parameters_(parameters), shape_(shape), layouts_(std::move(layouts)) {}
 
 plan::UpdateLayout Svd::layout(plan::Purpose purpose, std::uint64_t /*training_rounds*/) const {
-  switch (purpose) {
-    case plan::Purpose::survey:
-      return layouts_.survey;
-    case plan::Purpose::measure:
-      return layouts_.measure;
-    case plan::Purpose::train:
-      break;
-  }
-  return layouts_.train;
+  return layouts_.of(purpose);
 }
 
 Status Svd::check_shared(const TensorSet& shared) const {

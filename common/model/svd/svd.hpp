@@ -23,6 +23,7 @@
 
 #include <vector>
 
+#include "common/model/layout_maker.hpp"
 #include "common/model/model.hpp"
 #include "common/model/rating_sums.hpp"
 #include "common/model/registry.hpp"
@@ -38,12 +39,6 @@ struct Parameters {
   std::uint32_t rounds = 0;  // the preset's
   std::uint64_t seed = 0;    // of the initial subspace
   int bits = 0;              // of a ring coordinate
-};
-
-struct Layouts {
-  plan::UpdateLayout survey;
-  plan::UpdateLayout train;
-  plan::UpdateLayout measure;
 };
 
 class Svd final : public Model {

@@ -22,6 +22,7 @@
 
 #include "common/crypto/hkdf.hpp"
 #include "common/plan/update_layout.hpp"
+#include "common/privacy/discrete_gaussian.hpp"
 #include "common/ring/mask_kernel.hpp"
 #include "common/ring/packing.hpp"
 #include "common/secagg/commitment.hpp"
@@ -103,6 +104,37 @@ TEST(SecretPaths, MaskingAnUpdate) {
     show(after);
     EXPECT_NE(masked, before);
     EXPECT_EQ(after, before);
+  }
+}
+
+// Gives secrets and nothing else.
+class HiddenRandom final : public crypto::RandomSource {
+ public:
+  void fill(std::span<std::uint8_t> out) override {
+    random_.fill(out);
+    hide(out);
+  }
+
+ private:
+  sim::SeededRandom random_{6};
+};
+
+TEST(SecretPaths, AddingNoise) {
+  for (const double sigma : {4.0, 50.0}) {
+    HiddenRandom random;
+    const auto sampler = privacy::DiscreteGaussian::create(sigma).value();
+    crypto::ZeroizingVector<std::uint32_t> lanes(1'000, 0);
+    hide(lanes);
+    sampler.add_to(lanes, random);
+    show(lanes);
+    EXPECT_NE(lanes, (crypto::ZeroizingVector<std::uint32_t>(1'000, 0)));
+    // And the kernel of machines without AVX2.
+    alignas(64) std::array<std::uint64_t, 2 * privacy::kNoiseBlock> words;
+    alignas(64) std::array<std::int64_t, privacy::kNoiseBlock> samples{};
+    random.fill({reinterpret_cast<std::uint8_t*>(words.data()), sizeof words});
+    privacy::baseline_noise_kernel()(words.data(), sampler.levels().front().thresholds, 1, samples.data());
+    show(samples);
+    EXPECT_NE(samples, (std::array<std::int64_t, privacy::kNoiseBlock>{}));
   }
 }
 

@@ -9,6 +9,12 @@
 namespace chorus::crypto {
 
 Digest merkle_leaf(ByteView value) {
+  // The common length, without an allocation.
+  if (value.size() == 64) {
+    ByteArray<1 + 64> bytes{};
+    std::copy(value.begin(), value.end(), bytes.begin() + 1);
+    return sha256(bytes);
+  }
   Bytes bytes(1 + value.size(), 0);
   std::copy(value.begin(), value.end(), bytes.begin() + 1);
   return sha256(bytes);

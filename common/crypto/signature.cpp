@@ -1,5 +1,7 @@
 #include "common/crypto/signature.hpp"
 
+#include <algorithm>
+
 #include "common/base/check.hpp"
 #include "common/crypto/openssl_handles.hpp"
 
@@ -10,11 +12,10 @@ namespace {
 // label | 0 | message. Ed25519 reads its message twice, so it is laid out whole; wiped, for a message may hold
 // shares.
 ZeroizingBytes labelled(std::string_view label, ByteView message) {
-  ZeroizingBytes bytes;
-  bytes.reserve(label.size() + 1 + message.size());
-  bytes.insert(bytes.end(), label.begin(), label.end());
-  bytes.push_back(0);
-  bytes.insert(bytes.end(), message.begin(), message.end());
+  ZeroizingBytes bytes(label.size() + 1 + message.size());
+  const auto separator = std::copy(label.begin(), label.end(), bytes.begin());
+  *separator = 0;
+  std::copy(message.begin(), message.end(), separator + 1);
   return bytes;
 }
 

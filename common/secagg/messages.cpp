@@ -222,8 +222,8 @@ Result<Openings> decode_openings(ByteView bytes, std::uint32_t held) {
 }
 
 crypto::ZeroizingBytes openings_statement(const Digest& h3, ByteView body) {
-  crypto::ZeroizingBytes statement(h3.begin(), h3.end());
-  statement.insert(statement.end(), body.begin(), body.end());
+  crypto::ZeroizingBytes statement(h3.size() + body.size());
+  std::copy(body.begin(), body.end(), std::copy(h3.begin(), h3.end(), statement.begin()));
   return statement;
 }
 

@@ -108,6 +108,10 @@ struct Openings {
   crypto::Signature signature{};
 };
 [[nodiscard]] crypto::ZeroizingBytes encode_openings_body(const std::vector<Opening>& openings);
+// The same part of a message that decode_openings() accepted.
+[[nodiscard]] inline ByteView openings_body(ByteView message) {
+  return message.first(message.size() - 64);
+}
 [[nodiscard]] Bytes encode(const Openings& message);
 [[nodiscard]] Result<Openings> decode_openings(ByteView bytes, std::uint32_t held);
 // What is signed under "CSA/1/unmask": h3 ‖ body.

@@ -262,17 +262,20 @@ Result<SecureSum::Actions> SecureSum::on_vote(std::uint32_t member, ByteView byt
     if (*state->votes[*position] == signature) return Actions{};
     return fail(ErrorCode::duplicate, "a second, different vote", "vote");
   }
-  CHORUS_TRY_DO(crypto::verify(roster_->leaf(*position).statement.key, secagg::kSurvivorsLabel, state->h3, signature));
+  // The certificate takes the quorum's first votes; nobody reads the signatures beyond them.
+  if (state->certificate.votes.size() < parameters_->quorum) {
+    CHORUS_TRY_DO(
+        crypto::verify(roster_->leaf(*position).statement.key, secagg::kSurvivorsLabel, state->h3, signature));
+    state->certificate.votes.push_back({*position, signature});
+  }
   state->votes[*position] = signature;
   return advance_if_complete(now);
 }
 
 SecureSum::Actions SecureSum::certify(Voting& from, Moment now) {
   const std::uint32_t n = roster_->size();
-  secagg::Certificate certificate;
-  for (std::uint32_t p = 0; p < n && certificate.votes.size() < parameters_->quorum; ++p) {
-    if (from.votes[p]) certificate.votes.push_back({p, *from.votes[p]});
-  }
+  secagg::Certificate& certificate = from.certificate;
+  std::ranges::sort(certificate.votes, {}, &secagg::Certificate::Vote::position);
   if (certificate.votes.size() < parameters_->quorum) {
     return fail_with(ErrorCode::below_threshold, fmt::format("{} votes, fewer than the quorum of {}",
                                                              certificate.votes.size(), parameters_->quorum));
@@ -318,9 +321,8 @@ Result<SecureSum::Actions> SecureSum::on_openings(std::uint32_t member, ByteView
   }
   const MemberSet& held = state->held[*position];
   CHORUS_TRY(secagg::Openings message, secagg::decode_openings(bytes, held.size()));
-  const crypto::ZeroizingBytes body = secagg::encode_openings_body(message.openings);
   CHORUS_TRY_DO(crypto::verify(roster_->leaf(*position).statement.key, secagg::kUnmaskLabel,
-                               secagg::openings_statement(state->h3, body), message.signature));
+                               secagg::openings_statement(state->h3, secagg::openings_body(bytes)), message.signature));
   state->taken[*position] = digest;
   Actions actions;
   std::size_t next = 0;

@@ -137,7 +137,7 @@ class SecureSum {
     secagg::MemberSet dealers;  // U2
     Digest h2{};
     std::vector<std::optional<crypto::MerkleTree>> trees;  // [n]
-    std::vector<UploadBuffer> vectors;           // [n], growing
+    std::vector<UploadBuffer> vectors;                     // [n], growing
     std::vector<std::optional<secagg::Masked>> ends;       // [n]
   };
   struct Voting {
@@ -146,9 +146,10 @@ class SecureSum {
     secagg::MemberSet survivors;  // U3
     Digest h2{};
     Digest h3{};
-    std::vector<secagg::MemberSet> held;          // [n]
-    std::vector<UploadBuffer> vectors;  // of survivors
+    std::vector<secagg::MemberSet> held;  // [n]
+    std::vector<UploadBuffer> vectors;    // of survivors
     std::vector<std::optional<crypto::Signature>> votes;
+    secagg::Certificate certificate;  // of the votes that came first, verified, in the order of their coming
   };
   struct Unmasking {
     std::vector<std::optional<secagg::Shares>> shares;

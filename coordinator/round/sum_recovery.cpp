@@ -72,16 +72,18 @@ Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
   for (std::size_t s = 0; s < survivors.size(); ++s) {
     seeds[s] = {secagg::self_mask_seed(found[survivors[s]], h2_, survivors[s]), true};
   }
-  // A block of a lost member's pairs at a time: its key is set up once for all of them.
-  constexpr std::size_t kBlock = 16;
-  const std::size_t blocks = (survivors.size() + kBlock - 1) / kBlock;
+  // A block of a lost member's pairs at a time, for its key is set up once for all of them; as few blocks as keep every
+  // thread busy to the end.
+  const std::size_t wanted = lost.empty() ? 1 : (std::size_t{8} * threads + lost.size() - 1) / lost.size();
+  const std::size_t block = std::max<std::size_t>(8, (survivors.size() + wanted - 1) / wanted);
+  const std::size_t blocks = (survivors.size() + block - 1) / block;
   std::atomic<bool> low_order{false};
   spread(lost.size() * blocks, threads, [&](std::size_t k) {
     const std::size_t l = k / blocks;
     const std::uint32_t j = lost[l];
     const crypto::Exchange exchange(found[j]);
-    const std::size_t first = k % blocks * kBlock;
-    for (std::size_t s = first; s < std::min(first + kBlock, survivors.size()); ++s) {
+    const std::size_t first = k % blocks * block;
+    for (std::size_t s = first; s < std::min(first + block, survivors.size()); ++s) {
       const std::uint32_t i = survivors[s];
       const auto agreed = exchange.agree(roster_->leaf(i).mask_key);
       if (!agreed.has_value()) {

@@ -141,14 +141,21 @@ class Session {
     std::vector<std::uint32_t> members;
     members.swap(pending_);
     const SecureSum::Phase phase = sum_.phase();
-    for (const std::uint32_t m : members) {
-      if (sum_.phase() != phase) break;  // enough have answered
+    // As a coordinator sends them: some at a time, and nobody's answer is waited for between two.
+    constexpr std::size_t kAtOnce = 32;
+    for (std::size_t first = 0; first < members.size() && sum_.phase() == phase; first += kAtOnce) {
+      const auto batch = std::span(members).subspan(first, std::min(kAtOnce, members.size() - first));
       if (run_.meter != nullptr) run_.meter->begin_coordinator(false);
-      const std::optional<Bytes> message = sum_.message_for(m);
+      std::vector<std::optional<Bytes>> messages;
+      for (const std::uint32_t m : batch) messages.push_back(sum_.message_for(m));
       if (run_.meter != nullptr) run_.meter->end_coordinator(false);
-      CHORUS_ENSURE(message.has_value(), "whom a phase concerns gets its message");
-      bytes_down_[m] += message->size();
-      answer(m, phase, *message);
+      for (std::size_t k = 0; k < batch.size(); ++k) {
+        if (sum_.phase() != phase) return;  // enough have answered
+        CHORUS_ENSURE(messages[k].has_value(), "whom a phase concerns gets its message");
+        bytes_down_[batch[k]] += messages[k]->size();
+        answer(batch[k], phase, *messages[k]);
+        messages[k].reset();
+      }
     }
   }
 

@@ -225,7 +225,7 @@ nlohmann::ordered_json measure(const Options& options, const Rates& rates, crypt
                                     .adds = survivors + survivors + lost * survivors,
                                     .agreements = lost * survivors,
                                     .signatures = 0,
-                                    .verifications = 2 * n + 2 * survivors + parameters.threshold};
+                                    .verifications = 2 * n + survivors + parameters.quorum + parameters.threshold};
   const double client_floor = floor_of(client_work, rates, options);
   const double coordinator_floor = floor_of(coordinator_work, rates, options);
   const double coordinator = warm.meter.coordinator + warm.meter.recovery;

@@ -43,24 +43,19 @@ MerkleTree::MerkleTree(std::vector<Digest> leaves) {
 }
 
 std::vector<Digest> MerkleTree::path(std::size_t leaf) const {
-  CHORUS_ENSURE(leaf < levels_.front().size(), "the leaf is in the tree");
-  std::vector<Digest> siblings;
-  siblings.reserve(levels_.size());
-  for (const std::vector<Digest>& level : levels_) {
-    const std::size_t sibling = leaf ^ 1;
-    if (sibling < level.size()) siblings.push_back(level[sibling]);
-    leaf /= 2;
-  }
+  std::vector<Digest> siblings(merkle_path_length(leaf, levels_.front().size()));
+  copy_path(leaf, reinterpret_cast<std::uint8_t*>(siblings.data()));
   return siblings;
 }
 
-void MerkleTree::write_path(std::size_t leaf, ByteWriter& out) const {
+std::uint8_t* MerkleTree::copy_path(std::size_t leaf, std::uint8_t* to) const {
   CHORUS_ENSURE(leaf < levels_.front().size(), "the leaf is in the tree");
   for (const std::vector<Digest>& level : levels_) {
     const std::size_t sibling = leaf ^ 1;
-    if (sibling < level.size()) out.raw(level[sibling]);
+    if (sibling < level.size()) to = std::copy(level[sibling].begin(), level[sibling].end(), to);
     leaf /= 2;
   }
+  return to;
 }
 
 std::size_t merkle_path_length(std::size_t leaf, std::size_t n) noexcept {

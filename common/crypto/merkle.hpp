@@ -19,8 +19,8 @@ class MerkleTree {
   [[nodiscard]] const Digest& root() const noexcept { return levels_.back().front(); }
   // The siblings from the leaf up, without the levels where the digest is passed up alone.
   [[nodiscard]] std::vector<Digest> path(std::size_t leaf) const;
-  // The same, appended to `out`.
-  void write_path(std::size_t leaf, ByteWriter& out) const;
+  // The same, written to `to`, which has room for merkle_path_length() digests; the first place beyond.
+  std::uint8_t* copy_path(std::size_t leaf, std::uint8_t* to) const;
 
  private:
   std::vector<std::vector<Digest>> levels_;

@@ -100,7 +100,7 @@ bool rows_within_clips(const UpdateLayout& layout, const Contribution& contribut
 }
 
 // Whether rows_within_clips(). Errors: as encode().
-Result<bool> check(const UpdateLayout& layout, const Contribution& contribution) {
+Result<bool> check_numbers(const UpdateLayout& layout, const Contribution& contribution) {
   const std::size_t width = layout.row_width();
   if (contribution.rows.size() != contribution.items.size() * width ||
       contribution.dense.size() != layout.dense_width()) {
@@ -222,9 +222,14 @@ void encode_into(const UpdateLayout& layout, const Contribution& contribution, b
 
 }  // namespace
 
+Status check(const UpdateLayout& layout, const Contribution& contribution) {
+  CHORUS_TRY([[maybe_unused]] const bool within, check_numbers(layout, contribution));
+  return {};
+}
+
 Result<crypto::ZeroizingBytes> encode(const UpdateLayout& layout, const Contribution& contribution,
                                       EncodeCounts& counts) {
-  CHORUS_TRY(const bool within, check(layout, contribution));
+  CHORUS_TRY(const bool within, check_numbers(layout, contribution));
   crypto::ZeroizingBytes packed(layout.packed_size(), 0);
   switch (layout.bits()) {
     case 16:
@@ -286,7 +291,7 @@ void RoundSum::add(const CohortSum& cohort) {
 }
 
 Status RoundSum::add(const Contribution& contribution, EncodeCounts& counts) {
-  CHORUS_TRY(const bool within, check(layout_, contribution));
+  CHORUS_TRY(const bool within, check_numbers(layout_, contribution));
   // |coordinate| < 2^31: 2^32 contributions fit.
   quantize(layout_, contribution, within, counts, Added{sum_.data()});
   ++contributors_;
@@ -297,6 +302,11 @@ void RoundSum::add(const RoundSum& other) {
   CHORUS_ENSURE(other.layout_ == layout_, "two sums of one round have one layout");
   for (std::size_t k = 0; k < sum_.size(); ++k) sum_[k] += other.sum_[k];
   contributors_ += other.contributors_;
+}
+
+void RoundSum::add_noise(std::span<const std::int32_t> samples) {
+  CHORUS_ENSURE(samples.size() == sum_.size(), "a sample for each coordinate");
+  for (std::size_t k = 0; k < sum_.size(); ++k) sum_[k] += samples[k];
 }
 
 std::vector<double> RoundSum::numbers(std::size_t t) const {

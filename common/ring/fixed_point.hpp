@@ -16,6 +16,9 @@ struct EncodeCounts {
   std::uint64_t clipped = 0;  // numbers beyond their tensor's clip
 };
 
+// Whether a contribution has its layout's shape and nothing but finite numbers. Errors: as encode().
+[[nodiscard]] Status check(const plan::UpdateLayout& layout, const Contribution& contribution);
+
 // The dense packed upload of layout.packed_size() bytes: coordinate k at bits [k·b, (k+1)·b), little-endian.
 // Errors: non_finite (names the tensor and, for a per-item tensor, the item's index), invalid_argument (wrong shape).
 [[nodiscard]] Result<crypto::ZeroizingBytes> encode(const plan::UpdateLayout& layout, const Contribution& contribution,
@@ -55,6 +58,8 @@ class RoundSum {
   // Errors: as encode().
   [[nodiscard]] Status add(const Contribution& contribution, EncodeCounts& counts);
   void add(const RoundSum& other);
+  // Adds noise that was drawn for some of the contributors. REQUIRES: samples.size() == layout.dimension().
+  void add_noise(std::span<const std::int32_t> samples);
 
   [[nodiscard]] const plan::UpdateLayout& layout() const noexcept { return layout_; }
   [[nodiscard]] std::uint64_t contributors() const noexcept { return contributors_; }

@@ -77,14 +77,22 @@ Bytes encode_delivery(const MemberSet& dealers, std::uint32_t holder, std::span<
   ByteWriter out;
   out.reserve(dealers.size() * 640 + 64);
   dealers.encode(out);
+  CHORUS_ENSURE(dealers.members() <= kMostMembers, "a roster has at most kMostMembers");
+  // A parcel is put together here and appended whole: a roster of n members takes n² of them.
+  ByteArray<kMostParcel> parcel;
   for (const std::uint32_t dealer : dealers.positions()) {
     if (dealer == holder) continue;
-    out.raw(trees[dealer]->root());
-    out.raw(shares[dealer]->seed_commitment);
-    out.raw(shares[dealer]->signature);
-    write(out, shares[dealer]->commitments[holder]);
-    trees[dealer]->write_path(holder, out);
-    out.raw(shares[dealer]->sealed[holder]);
+    std::uint8_t* end = parcel.data();
+    const auto put = [&end](const auto& field) { end = std::copy(field.begin(), field.end(), end); };
+    const Shares& dealt = *shares[dealer];
+    put(trees[dealer]->root());
+    put(dealt.seed_commitment);
+    put(dealt.signature);
+    put(dealt.commitments[holder].beta);
+    put(dealt.commitments[holder].kappa);
+    end = trees[dealer]->copy_path(holder, end);
+    put(dealt.sealed[holder]);
+    out.raw({parcel.data(), end});
   }
   return std::move(out).take();
 }

@@ -32,9 +32,9 @@ struct Shares {
 // The largest encodings of the messages below, at kMostMembers, in bytes.
 inline constexpr std::size_t kMostShares = 96 + kMostMembers * (ShareCommitments::kSize + kSealedShares);
 inline constexpr std::size_t kMostBitmap = MemberSet::encoded_size(kMostMembers);
-// A Merkle path in a tree of kMostMembers leaves has at most 9 hashes.
-inline constexpr std::size_t kMostDelivery =
-    kMostBitmap + kMostMembers * (32 + 32 + 64 + ShareCommitments::kSize + 9 * 32 + kSealedShares);
+// What one dealer dealt to one holder. A Merkle path in a tree of kMostMembers leaves has at most 9 hashes.
+inline constexpr std::size_t kMostParcel = 32 + 32 + 64 + ShareCommitments::kSize + 9 * 32 + kSealedShares;
+inline constexpr std::size_t kMostDelivery = kMostBitmap + kMostMembers * kMostParcel;
 inline constexpr std::size_t kMostMasked = kMostBitmap + 32 + 64;
 inline constexpr std::size_t kMostCertificate = 4 + kMostMembers * (4 + 64);
 inline constexpr std::size_t kMostOpenings = kMostMembers * Opening::kSize + 64;

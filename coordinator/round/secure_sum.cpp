@@ -85,7 +85,7 @@ SecureSum::Actions SecureSum::form_roster(Advertising& from, Moment now) {
   for (std::uint32_t p = 0; p < member_.size(); ++p) position_[member_[p]] = p;
   const std::uint32_t n = roster_->size();
   state_ = Sharing{std::vector<std::optional<secagg::Shares>>(n), std::vector<std::optional<crypto::MerkleTree>>(n),
-                   std::vector<Digest>(n)};
+                   roster_->encode()};
   deadline_ = now + terms_.phases[1];
   std::vector<std::uint32_t> all(n);
   for (std::uint32_t p = 0; p < n; ++p) all[p] = p;
@@ -100,9 +100,8 @@ Result<SecureSum::Actions> SecureSum::on_shares(std::uint32_t member, ByteView b
   CHORUS_TRY(Sharing* const state, in_phase<Sharing>(member, "shares", now));
   const std::optional<std::uint32_t> position = position_of(member);
   if (!position) return fail(ErrorCode::out_of_phase, "shares of a device that is not in the roster", "shares");
-  const Digest digest = crypto::sha256(bytes);
   if (state->shares[*position]) {
-    if (state->taken[*position] == digest) return Actions{};
+    if (std::ranges::equal(secagg::encode(*state->shares[*position], *position), bytes)) return Actions{};
     return fail(ErrorCode::duplicate, "a second, different dealing", "shares");
   }
   CHORUS_TRY(secagg::Shares shares, secagg::decode_shares(bytes, roster_->size(), *position));
@@ -114,7 +113,6 @@ Result<SecureSum::Actions> SecureSum::on_shares(std::uint32_t member, ByteView b
                                shares.signature));
   state->trees[*position].emplace(std::move(tree));
   state->shares[*position] = std::move(shares);
-  state->taken[*position] = digest;
   return advance_if_complete(now);
 }
 

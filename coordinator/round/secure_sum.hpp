@@ -130,7 +130,7 @@ class SecureSum {
   struct Sharing {
     std::vector<std::optional<secagg::Shares>> shares;     // [n]
     std::vector<std::optional<crypto::MerkleTree>> trees;  // [n]
-    std::vector<Digest> taken;                             // [n]
+    Bytes roster;                                          // as every member gets it
   };
   struct Masking {
     std::vector<std::optional<secagg::Shares>> shares;

@@ -11,7 +11,7 @@ std::optional<Bytes> SecureSum::message_for(std::uint32_t member) const {
   const std::optional<std::uint32_t> position = position_of(member);
   if (!position) return std::nullopt;
   const std::uint32_t p = *position;
-  if (std::holds_alternative<Sharing>(state_)) return roster_->encode();
+  if (const auto* const sharing = std::get_if<Sharing>(&state_)) return sharing->roster;
   if (const auto* const masking = std::get_if<Masking>(&state_)) {
     if (!masking->dealers.contains(p)) return std::nullopt;
     return secagg::encode_delivery(masking->dealers, p, masking->shares, masking->trees);

@@ -47,6 +47,24 @@ Status check_noise(double noise, const Floors& floors) {
   return {};
 }
 
+// Headroom: n·|coordinate| + 6 σ_sum ≤ 2^(bits − 1), σ_sum = √n σ_loc the standard deviation of all members' noise. A
+// discrete Gaussian is unbounded; a sum of them is subgaussian, so that even where every member contributes its largest
+// coordinate, a coordinate of the sum wraps with a chance of at most 2 e^(−6²/2) = 3.1e-8.
+Status check_headroom(double noise, std::uint32_t members, const UpdateLayout& layout) {
+  const double margin = 6 * std::sqrt(static_cast<double>(members)) * noise;
+  const double room = std::ldexp(1.0, layout.bits() - 1);
+  for (const TensorLayout& tensor : layout.tensors()) {
+    const auto largest = static_cast<double>(largest_coordinate(tensor));
+    if (members * largest + margin <= room) continue;
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("tensor '{}' has no headroom for its noise: {} members times {} and six standard "
+                            "deviations of {} are beyond 2^{}",
+                            tensor.name, members, largest, margin / 6, layout.bits() - 1),
+                "field 'local_noise'");
+  }
+  return {};
+}
+
 Status check_deadline(SumPhase phase, Duration deadline, const Floors& floors) {
   const std::string where = fmt::format("field 'deadlines.{}'", to_string(phase));
   if (deadline <= Duration::zero()) {
@@ -113,6 +131,7 @@ Status check(const RoundPlanFields& fields, const UpdateLayout& layout, const Fl
   }
   CHORUS_TRY_DO(check_corrupt(fields.corrupt, floors));
   CHORUS_TRY_DO(check_noise(fields.local_noise, floors));
+  if (fields.local_noise > 0) CHORUS_TRY_DO(check_headroom(fields.local_noise, fields.most_members, layout));
   for (std::size_t i = 0; i < kSumPhases; ++i) {
     CHORUS_TRY_DO(check_deadline(static_cast<SumPhase>(i), fields.deadlines[i], floors));
   }

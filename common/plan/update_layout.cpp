@@ -19,7 +19,7 @@ bool well_named(std::string_view name) {
 // The largest |coordinate| that a number of this tensor can take, in either limb.
 // With v the encoded number, |v| ≤ V, hi = ⌊(v + 2^(L-1)) / 2^L⌋ and lo = v − hi·2^L: |hi| ≤ (V + 2^(L-1)) / 2^L, and
 // |lo| ≤ min(V, 2^(L-1)).
-std::uint64_t largest_coordinate(std::uint64_t largest_number, int limbs) {
+std::uint64_t largest_of(std::uint64_t largest_number, int limbs) {
   if (limbs == 1) return largest_number;
   constexpr std::uint64_t half = std::uint64_t{1} << (kLimbBits - 1);
   return std::max((largest_number + half) >> kLimbBits, std::min(largest_number, half));
@@ -69,7 +69,7 @@ Status check_tensor(const TensorLayout& tensor, int bits, std::uint32_t max_cont
   }
   // Headroom: the sum of every contributor's largest coordinate, of one sign, stays below 2^(bits-1), so two's
   // complement modulo 2^bits never wraps. The product could exceed 64 bits, the quotient cannot.
-  const std::uint64_t coordinate = largest_coordinate(largest, tensor.limbs);
+  const std::uint64_t coordinate = largest_of(largest, tensor.limbs);
   const std::uint64_t most = ((std::uint64_t{1} << (bits - 1)) - 1) / max_contributors;
   if (coordinate > most) {
     return refuse(ErrorCode::too_large,
@@ -81,6 +81,10 @@ Status check_tensor(const TensorLayout& tensor, int bits, std::uint32_t max_cont
 }
 
 }  // namespace
+
+std::uint64_t largest_coordinate(const TensorLayout& tensor) noexcept {
+  return largest_of(static_cast<std::uint64_t>(std::ceil(std::ldexp(tensor.clip, tensor.scale_log2))), tensor.limbs);
+}
 
 Result<UpdateLayout> UpdateLayout::create(std::vector<TensorLayout> tensors, int bits, std::uint32_t max_contributors) {
   if (bits != 16 && bits != 24 && bits != 32) {

@@ -32,6 +32,10 @@ struct TensorLayout {
   friend bool operator==(const TensorLayout&, const TensorLayout&) = default;
 };
 
+// At least the largest |coordinate| that a device may upload for this tensor, in either limb, also where its numbers
+// are rounded away from zero. REQUIRES: a tensor of a validated layout.
+[[nodiscard]] std::uint64_t largest_coordinate(const TensorLayout& tensor) noexcept;
+
 // Validated: every tensor well-formed, names distinct, per-item tensors of one row count, and each coordinate's sum
 // over `max_contributors` devices fits: contributors · max|coordinate| < 2^(bits-1).
 class UpdateLayout {

@@ -1,5 +1,6 @@
 #include "common/plan/round_plan.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include <gmock/gmock.h>
@@ -151,7 +152,7 @@ TEST(RoundPlan, ACorruptShareBelowTheFloorIsRefused) {
 
 TEST(RoundPlan, NoiseIsNoneOrEnough) {
   RoundPlanFields fields = legal_fields();
-  for (const double some : {4.0, 1e6}) {
+  for (const double some : {4.0, 1e5}) {
     fields.local_noise = some;
     EXPECT_TRUE(RoundPlan::create(fields, small_layout(), kProductionFloors).has_value());
   }
@@ -164,6 +165,33 @@ TEST(RoundPlan, NoiseIsNoneOrEnough) {
     fields.local_noise = none;
     expect_refused(fields, ErrorCode::invalid_argument, "local_noise");
   }
+}
+
+// The layout's 128 · 8192 = 2^20 leave 2^23 − 2^20 for six standard deviations of 128 members: √128 · σ · 6.
+TEST(RoundPlan, NoiseNeedsHeadroomBesideTheClips) {
+  RoundPlanFields fields = legal_fields();
+  const UpdateLayout layout = small_layout();
+  const double most = (8'388'608.0 - 1'048'576.0) / 6 / std::sqrt(128.0);
+  fields.local_noise = most * 0.999;
+  EXPECT_TRUE(RoundPlan::create(fields, layout, kProductionFloors).has_value());
+  fields.local_noise = most * 1.001;
+  expect_refused(fields, ErrorCode::invalid_argument, "local_noise");
+  fields.most_members = 76;  // fewer members, more room
+  EXPECT_TRUE(RoundPlan::create(fields, layout, kProductionFloors).has_value());
+}
+
+// The design's example: n = 1000, c∞·s = 2^10, and z = 5 noise of σ_loc·√n = 5 · 1025.7 need 22 bits.
+TEST(RoundPlan, AThousandMembersWithAMultiplierOfFiveFitTwentyFourBits) {
+  Floors floors;
+  floors.most_members = 1'000;
+  RoundPlanFields fields = legal_fields();
+  fields.most_members = 1'000;
+  fields.local_noise = 5 * 1025.7 / std::sqrt(1'000.0);
+  const auto layout = [](int bits) {
+    return UpdateLayout::create({{.name = "x", .rows = 1, .columns = 3, .scale_log2 = 10, .clip = 1}}, bits, 1'000);
+  };
+  EXPECT_TRUE(RoundPlan::create(fields, *layout(24), floors).has_value());
+  EXPECT_FALSE(layout(16).has_value());
 }
 
 TEST(RoundPlan, EncodingRoundTrips) {

@@ -67,6 +67,19 @@ ExchangeSecret ExchangeSecret::from_bytes(SecretBytes<32> secret) {
   return pair;
 }
 
+struct ExchangePeer::State {
+  KeyHandle key;
+};
+
+ExchangePeer::ExchangePeer(const ExchangeKey& key) : state_(std::make_unique<State>()) {
+  state_->key.reset(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, key.data(), key.size()));
+  CHORUS_ENSURE(state_->key != nullptr, "32 bytes are an X25519 public key");
+}
+
+ExchangePeer::~ExchangePeer() = default;
+ExchangePeer::ExchangePeer(ExchangePeer&&) noexcept = default;
+ExchangePeer& ExchangePeer::operator=(ExchangePeer&&) noexcept = default;
+
 struct Exchange::State {
   KeyHandle key;
   KeyContext context;
@@ -82,13 +95,11 @@ Exchange::~Exchange() = default;
 Exchange::Exchange(Exchange&&) noexcept = default;
 Exchange& Exchange::operator=(Exchange&&) noexcept = default;
 
-Result<SecretBytes<32>> Exchange::agree(const ExchangeKey& peer) const {
-  const KeyHandle other(EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, peer.data(), peer.size()));
-  CHORUS_ENSURE(other != nullptr, "32 bytes are an X25519 public key");
+Result<SecretBytes<32>> Exchange::agree(const ExchangePeer& peer) const {
   SecretBytes<32> shared;
   const auto out = shared.expose();
   std::size_t size = out.size();
-  const bool derived = EVP_PKEY_derive_set_peer_ex(state_->context.get(), other.get(), 0) == 1 &&
+  const bool derived = EVP_PKEY_derive_set_peer_ex(state_->context.get(), peer.state_->key.get(), 0) == 1 &&
                        EVP_PKEY_derive(state_->context.get(), out.data(), &size) == 1 && size == out.size();
   // OpenSSL refuses an all-zero result itself; the comparison does not lean on that.
   static constexpr ByteArray<32> kZero{};

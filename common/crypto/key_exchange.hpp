@@ -28,6 +28,20 @@ class ExchangeSecret {
   ExchangeKey public_key_{};
 };
 
+// The other side's key, prepared for agreements with several secrets. Immutable, thread-safe.
+class ExchangePeer {
+ public:
+  explicit ExchangePeer(const ExchangeKey& key);
+  ~ExchangePeer();
+  ExchangePeer(ExchangePeer&&) noexcept;
+  ExchangePeer& operator=(ExchangePeer&&) noexcept;
+
+ private:
+  friend class Exchange;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // One side's half of many agreements: the private key is prepared once. Not thread-safe; make one a thread.
 class Exchange {
  public:
@@ -36,7 +50,8 @@ class Exchange {
   Exchange(Exchange&&) noexcept;
   Exchange& operator=(Exchange&&) noexcept;
   // The shared secret with `peer`. Errors: bad_key, if it is all zero (a low-order point; RFC 7748, section 6.1).
-  [[nodiscard]] Result<SecretBytes<32>> agree(const ExchangeKey& peer) const;
+  [[nodiscard]] Result<SecretBytes<32>> agree(const ExchangeKey& peer) const { return agree(ExchangePeer(peer)); }
+  [[nodiscard]] Result<SecretBytes<32>> agree(const ExchangePeer& peer) const;
 
  private:
   struct State;

@@ -285,6 +285,8 @@ SecureSum::Actions SecureSum::certify(Voting& from, Moment now) {
   next.secrets.resize(n);
   for (const std::uint32_t p : from.dealers.positions()) {
     next.secrets[p].position = p;
+    next.secrets[p].holders.reserve(parameters_->threshold);
+    next.secrets[p].shares.reserve(parameters_->threshold);
     next.secrets[p].kind = from.survivors.contains(p) ? secagg::ShareKind::beta : secagg::ShareKind::kappa;
   }
   next.taken.resize(n);

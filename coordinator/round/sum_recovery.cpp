@@ -77,6 +77,10 @@ Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
   const std::size_t wanted = lost.empty() ? 1 : (std::size_t{8} * threads + lost.size() - 1) / lost.size();
   const std::size_t block = std::max<std::size_t>(8, (survivors.size() + wanted - 1) / wanted);
   const std::size_t blocks = (survivors.size() + block - 1) / block;
+  std::vector<crypto::ExchangePeer> peers;
+  if (!lost.empty()) {
+    for (const std::uint32_t i : survivors) peers.emplace_back(roster_->leaf(i).mask_key);
+  }
   std::atomic<bool> low_order{false};
   spread(lost.size() * blocks, threads, [&](std::size_t k) {
     const std::size_t l = k / blocks;
@@ -85,7 +89,7 @@ Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
     const std::size_t first = k % blocks * block;
     for (std::size_t s = first; s < std::min(first + block, survivors.size()); ++s) {
       const std::uint32_t i = survivors[s];
-      const auto agreed = exchange.agree(roster_->leaf(i).mask_key);
+      const auto agreed = exchange.agree(peers[s]);
       if (!agreed.has_value()) {
         low_order = true;
         return;

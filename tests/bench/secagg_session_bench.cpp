@@ -1,6 +1,6 @@
 // One cohort's secure sum, the real members and the real coordinator's half in one process, beside a floor: the
-// additions, key-stream bytes, agreements, signatures and verifications that the protocol cannot do without, each at the
-// rate that this machine has in the same run.
+// additions, key-stream bytes, agreements, signatures and verifications that the protocol cannot do without, each at
+// the rate that this machine has in the same run.
 #include <algorithm>
 #include <cmath>
 #include <ctime>
@@ -38,7 +38,9 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-plan::Ratio ratio(double share) { return {static_cast<std::uint32_t>(std::lround(share * 1000)), 1000}; }
+plan::Ratio ratio(double share) {
+  return {static_cast<std::uint32_t>(std::lround(share * 1000)), 1000};
+}
 
 // The CPU time of every member and of the coordinator: everything else waits while one of them works.
 class Meter final : public sim::CohortMeter {
@@ -70,7 +72,7 @@ double cost_of(int count, Operation&& operation) {
 }
 
 struct Rates {
-  double agree = 0;        // seconds each
+  double agree = 0;  // seconds each
   double sign = 0;
   double verify = 0;
   double stream_byte = 0;  // seconds a byte
@@ -89,8 +91,9 @@ Rates measure_rates(crypto::RandomSource& random) {
   const auto one = crypto::ExchangeSecret::generate(random);
   const auto other = crypto::ExchangeSecret::generate(random);
   const crypto::Exchange exchange(one.secret());
+  const crypto::ExchangePeer peer(other.public_key());
   rates.agree = cost_of(200, [&] {
-    if (!exchange.agree(other.public_key())) std::abort();
+    if (!exchange.agree(peer)) std::abort();
   });
   std::vector<std::uint8_t> block(std::size_t{16} * 1024);
   const auto seed = random.secret<32>();
@@ -100,15 +103,16 @@ Rates measure_rates(crypto::RandomSource& random) {
   using Vector = std::uint32_t __attribute__((vector_size(16)));
   std::vector<Vector> from(1024, Vector{1, 2, 3, 4});
   std::vector<Vector> to(1024, Vector{2, 3, 4, 5});
-  rates.add_lane = cost_of(20'000, [&] {
-                     for (std::size_t i = 0; i < to.size(); i += 4) {
-                       to[i] += from[i];
-                       to[i + 1] += from[i + 1];
-                       to[i + 2] += from[i + 2];
-                       to[i + 3] += from[i + 3];
-                     }
-                     asm volatile("" : : "r"(to.data()) : "memory");
-                   }) /
+  rates.add_lane = cost_of(20'000,
+                           [&] {
+                             for (std::size_t i = 0; i < to.size(); i += 4) {
+                               to[i] += from[i];
+                               to[i + 1] += from[i + 1];
+                               to[i + 2] += from[i + 2];
+                               to[i + 3] += from[i + 3];
+                             }
+                             asm volatile("" : : "r"(to.data()) : "memory");
+                           }) /
                    (4.0 * static_cast<double>(to.size()));
   return rates;
 }

@@ -79,14 +79,6 @@ Status check_tensor(const TensorLayout& tensor) {
 
 }  // namespace
 
-double rounding_sensitivity(double norm, std::size_t fractional) noexcept {
-  const auto d = static_cast<double>(fractional);
-  const double certain = (norm + std::sqrt(d)) * (norm + std::sqrt(d));
-  // √(2 ln 1/β) = 1.
-  const double likely = norm * norm + d / 4 + (norm + std::sqrt(d) / 2);
-  return std::sqrt(std::min(certain, likely));
-}
-
 double local_sigma(double noise_multiplier, double sensitivity, std::uint32_t honest) noexcept {
   return std::max(kLeastLocalSigma, noise_multiplier * sensitivity / std::sqrt(static_cast<double>(honest)));
 }
@@ -120,14 +112,8 @@ Result<PrivateEncoding> PrivateEncoding::create(plan::UpdateLayout layout, std::
                   fmt::format("a group's norm must be a number above 0 and at most 2^31, not {}", group.norm),
                   "groups");
     }
-    std::size_t fractional = 0;
-    for (std::size_t t = first; t < first + group.tensors; ++t) {
-      CHORUS_TRY_DO(check_tensor(tensors[t]));
-      fractional += std::size_t{tensors[t].columns} * (tensors[t].per_item ? out.most_items_ : 1);
-    }
-    const double sensitivity = rounding_sensitivity(group.norm, fractional);
-    // Below 2^63: the norm is at most 2^31, and √d at most 2^14.
-    const auto squared = static_cast<std::uint64_t>(std::floor(sensitivity * sensitivity));
+    for (std::size_t t = first; t < first + group.tensors; ++t) CHORUS_TRY_DO(check_tensor(tensors[t]));
+    const std::uint64_t squared = plan::squared_sensitivity(out.layout_, first, group, out.most_items_);
     out.groups_.push_back({first, group.tensors, group.norm, squared});
     out.squared_sensitivity_ += squared;
     first += group.tensors;

@@ -9,15 +9,14 @@
 #include <vector>
 
 #include "common/plan/floors.hpp"
+#include "common/plan/sensitivity.hpp"
 #include "common/privacy/discrete_gaussian.hpp"
 #include "common/ring/fixed_point.hpp"
 
 namespace chorus::privacy {
 
-// The largest norm that a vector of norm ≤ `norm` (c·s, in ring units) has after its `fractional` coordinates were
-// rounded at random and the rounding was tried again until the norm is small enough:
-//   Δ² = min{(cs + √d)², (cs)² + d/4 + √(2 ln 1/β) (cs + √d/2)},  β = e^(−1/2):  one try succeeds with chance ≥ 1 − β.
-[[nodiscard]] double rounding_sensitivity(double norm, std::size_t fractional) noexcept;
+using plan::ClipGroup;
+using plan::rounding_sensitivity;
 
 // The noise of one device that gives a sum over N honest ones the noise multiplier z: z·Δ/√N, and no less than the
 // floor of the mechanism, below which sums of discrete Gaussians are no longer accounted for as Gaussian.
@@ -27,12 +26,6 @@ inline constexpr double kLeastLocalSigma = 4;
 // N = n − ⌊δn⌋ − ⌊γn⌋: honest contributors whose noise is in the sum, however many members are lost or lie. 0 if none.
 [[nodiscard]] std::uint32_t honest_contributors(std::uint32_t members, plan::Ratio corrupt,
                                                 plan::Ratio dropout) noexcept;
-
-// Consecutive tensors of a layout that are one question: clipped together, with a sensitivity of their own.
-struct ClipGroup {
-  std::size_t tensors = 0;
-  double norm = 0;  // c·s: the L2 norm of the group's scaled numbers is clipped to this, in ring units
-};
 
 // What encoding had to change; shown, never silent.
 struct PrivateCounts {

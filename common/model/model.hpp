@@ -15,8 +15,10 @@
 #include "common/base/bytes.hpp"
 #include "common/base/result.hpp"
 #include "common/crypto/secret_bytes.hpp"
+#include "common/dataset/catalogue.hpp"
 #include "common/dataset/data_contract.hpp"
 #include "common/plan/round_plan.hpp"
+#include "common/plan/sensitivity.hpp"
 #include "common/ring/contribution.hpp"
 
 namespace chorus::model {
@@ -101,6 +103,20 @@ struct ModelShape {
   std::uint32_t items = 0;
   dataset::DataContract contract;
   std::uint32_t max_contributors = 512;  // of one cohort: what a coordinate's headroom is sized for
+  // What is publicly known of the items, for families that learn from it; with none they learn from ratings alone.
+  std::shared_ptr<const dataset::Catalogue> catalogue = nullptr;
+};
+
+// What a model states of a round's sum for differential privacy (design: privacy, section 2): how far one device moves
+// it, and how much noise hides that. Clipping and noise themselves are not a model's business.
+struct PrivateQuestion {
+  std::vector<plan::ClipGroup> groups;  // of the round's layout
+  std::uint32_t most_items = 0;            // of one device
+  // z: the noise of the sum over the honest contributors, in sensitivities.
+  double noise_multiplier = 0;
+  // Members of the sums that are hidden: a cohort's, against the coordinator; 0: the whole round's, against readers of
+  // the model.
+  std::uint32_t cohort = 0;
 };
 
 // A configured model. Immutable, thread-safe; every function is deterministic in its arguments.
@@ -119,6 +135,12 @@ class Model {
   [[nodiscard]] virtual bool needs_survey() const noexcept = 0;
   // What a device uploads in a round for this purpose that starts from a model with so many training rounds behind it.
   [[nodiscard]] virtual plan::UpdateLayout layout(plan::Purpose purpose, std::uint64_t training_rounds) const = 0;
+
+  // How devices hide what they contribute to that round; nothing from a model without differential privacy.
+  [[nodiscard]] virtual std::optional<PrivateQuestion> privacy(plan::Purpose /*purpose*/,
+                                                               std::uint64_t /*training_rounds*/) const {
+    return std::nullopt;
+  }
 
   // --- coordinator
   // Factors from PRG(model.seed), item by item, so that a longer catalogue has the same first rows.

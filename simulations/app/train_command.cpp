@@ -101,12 +101,13 @@ class Progress {
 
 // One training; `trace`, if open, gets its lines.
 Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& settings,
-                            const dataset::DataContract& contract, const TrainingTask& task, RunSummary run,
+                            const dataset::DataContract& contract, const TrainingTask& task,
+                            const std::shared_ptr<const dataset::Catalogue>& catalogue, RunSummary run,
                             std::ofstream& trace) {
   const dataset::Split& split = task.split;
   const Population population(split.train);
   CHORUS_TRY(const auto model,
-             settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, run.seed));
+             settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, run.seed, catalogue));
   const std::uint32_t rounds = settings.rounds.value_or(model->preset_rounds());
   const TraceOfTraining traced(*model, population);
   if (trace.is_open()) trace << traced.header("train");
@@ -142,7 +143,9 @@ Result<int> train(const Arguments& arguments) {
   if (!arguments.trace.empty() && (arguments.repeat > 1 || options.split.folds > 1)) {
     return fail(ErrorCode::invalid_argument, "a trace is of one run, without --repeat and kfold", "--trace");
   }
-  CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, read_options(arguments)));
+  dataset::ReadOptions reading = read_options(arguments);
+  reading.descriptions = settings.learns_from_descriptions();
+  CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, reading));
   const dataset::Feedback feedback = settings.feedback();
   CHORUS_TRY_DO(check_task(options, feedback));
   const dataset::DataContract contract = task_contract(data, feedback);
@@ -157,14 +160,19 @@ Result<int> train(const Arguments& arguments) {
       const std::uint64_t seed = arguments.seed + repeat;
       CHORUS_TRY(const TrainingTask task, make_task(data, options, feedback, seed, fold));
       const dataset::Split& split = task.split;
+      std::shared_ptr<const dataset::Catalogue> catalogue;
+      if (reading.descriptions) {
+        CHORUS_TRY(auto described, dataset::make_catalogue(*split.train.items, data.descriptions));
+        catalogue = std::make_shared<const dataset::Catalogue>(std::move(described));
+      }
       if (summary.runs.empty()) {
         summary.data = summarise(arguments, data.report, split);
         say_what_was_left_out(summary.data, data.report);
-        CHORUS_TRY(const auto model,
-                   settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, seed));
+        CHORUS_TRY(const auto model, settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract,
+                                                         seed, catalogue));
         summary.config = settings.describe(*model);
       }
-      CHORUS_TRY(RunSummary run, run_once(arguments, settings, contract, task,
+      CHORUS_TRY(RunSummary run, run_once(arguments, settings, contract, task, catalogue,
                                           {.seed = seed, .fold = fold, .chosen_round = {}, .rounds = {}}, trace));
       summary.runs.push_back(std::move(run));
     }

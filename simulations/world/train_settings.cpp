@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
+
+#include "common/privacy/gaussian_accountant.hpp"
 
 namespace chorus::sim {
 namespace {
@@ -18,6 +21,10 @@ constexpr NamedAggregation kAggregations[] = {
     {"float", Aggregation::floating}, {"plain", Aggregation::plain}, {"masked", Aggregation::masked}};
 
 constexpr std::string_view kServerSettings[] = {"optimizer", "rate", "momentum"};
+// Of a family's private update.
+constexpr std::string_view kPrivacySettings[] = {"epsilon", "delta", "against", "clip"};
+constexpr double kUsualEpsilon = 10;
+constexpr double kUsualDelta = 1e-6;
 
 const model::Family* find_family(std::string_view name) {
   const auto found = std::ranges::find(model::families(), name, &model::Family::name);
@@ -33,6 +40,9 @@ std::string known_keys(const model::Family& family) {
   for (const model::SettingDescription& setting : family.settings) keys += fmt::format("model.{}, ", setting.name);
   for (const std::string_view name : kServerSettings) {
     if (has_setting(family, name)) keys += fmt::format("server.{}, ", name);
+  }
+  if (has_setting(family, "update")) {
+    for (const std::string_view name : kPrivacySettings) keys += fmt::format("privacy.{}, ", name);
   }
   return keys + "cohort.size, cohort.order";
 }
@@ -84,6 +94,23 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
     } else if (const std::string_view rule = inner("server.");
                std::ranges::find(kServerSettings, rule) != std::end(kServerSettings) && has_setting(*known, rule)) {
       settings.model.insert_or_assign(std::string(rule), std::string(value));
+    } else if (const std::string_view budget = inner("privacy.");
+               std::ranges::find(kPrivacySettings, budget) != std::end(kPrivacySettings) &&
+               has_setting(*known, "update")) {
+      settings.model.insert_or_assign("update", "dp");
+      if (budget == "epsilon") {
+        const auto epsilon = parse<double>(value);
+        if (!epsilon || !(*epsilon > 0)) return refuse("expected a number above 0, or inf for no noise", where);
+        settings.epsilon = *epsilon;
+      } else if (budget == "delta") {
+        const auto delta = parse<double>(value);
+        if (!delta || !(*delta > 0 && *delta < 1)) return refuse("expected a number above 0 and below 1", where);
+        settings.delta = *delta;
+      } else {
+        settings.model.insert_or_assign(std::string(budget), std::string(value));
+      }
+    } else if (key == "model.features" && has_setting(*known, "update")) {
+      settings.model.insert_or_assign("features", std::string(value));
     } else if (key == "cohort.size") {
       const auto size = parse<std::uint32_t>(value);
       if (!size || *size == 0 || *size > kMostMembers) {
@@ -97,6 +124,17 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
       return refuse(fmt::format("there is no setting '{}'; known: {}", key, known_keys(*known)), where);
     }
   }
+  if (settings.epsilon || settings.delta) {
+    const privacy::Budget budget{.epsilon = settings.epsilon.value_or(kUsualEpsilon),
+                                 .delta = settings.delta.value_or(kUsualDelta)};
+    double mu = 0;
+    if (std::isfinite(budget.epsilon)) {
+      CHORUS_TRY(mu, privacy::gaussian_mu(budget));
+    }
+    settings.epsilon = budget.epsilon;
+    settings.delta = budget.delta;
+    settings.model.insert_or_assign("mu", fmt::format("{}", mu));
+  }
   return settings;
 }
 
@@ -105,15 +143,29 @@ dataset::Feedback TrainSettings::feedback() const {
   return known == nullptr ? dataset::Feedback::ratings : known->feedback;
 }
 
-Result<std::unique_ptr<model::Model>> TrainSettings::make_model(std::uint32_t items,
-                                                                const dataset::DataContract& contract,
-                                                                std::uint64_t seed) const {
+bool TrainSettings::learns_from_descriptions() const {
+  const auto update = model.find("update");
+  const auto features = model.find("features");
+  return update != model.end() && update->second == "dp" && (features == model.end() || features->second == "on");
+}
+
+Result<std::unique_ptr<model::Model>> TrainSettings::make_model(
+    std::uint32_t items, const dataset::DataContract& contract, std::uint64_t seed,
+    std::shared_ptr<const dataset::Catalogue> catalogue) const {
   model::Settings complete = model;
+  if (const auto update = complete.find("update"); update != complete.end() && update->second == "dp") {
+    complete.try_emplace("cohort", fmt::format("{}", cohort_size));
+    return model::make_model(
+        family, complete,
+        {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)});
+  }
   if (const model::Family* known = find_family(family); known != nullptr) {
     if (has_setting(*known, "seed")) complete.try_emplace("seed", fmt::format("{}", seed));
     if (has_setting(*known, "participation")) complete.try_emplace("participation", fmt::format("{}", participation));
   }
-  return model::make_model(family, complete, {.items = items, .contract = contract, .max_contributors = cohort_size});
+  return model::make_model(
+      family, complete,
+      {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)});
 }
 
 std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64_t, bool>>> TrainSettings::describe(
@@ -131,6 +183,8 @@ std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64
       all.emplace_back(key, value);
     }
   }
+  if (epsilon) all.emplace_back("privacy.epsilon", *epsilon);
+  if (delta) all.emplace_back("privacy.delta", *delta);
   const dataset::DataContract& contract = made.shape().contract;
   all.emplace_back("rounds", std::uint64_t{rounds.value_or(made.preset_rounds())});
   all.emplace_back("aggregation",

@@ -25,6 +25,8 @@ struct TrainSettings {
   double participation = 1;
   CohortOrder order = CohortOrder::random;
   std::uint32_t cohort_size = 512;  // members of one secure sum
+  std::optional<double> epsilon;    // of a private update; infinite: asked for, without noise
+  std::optional<double> delta;
 
   // `assignments`: KEY=VALUE, as `--set` takes them. "model.X" is the family's setting X, as are "server.rate" and
   // "server.momentum" where it has them; "cohort.size" and "cohort.order" are ours.
@@ -35,10 +37,13 @@ struct TrainSettings {
   // What the family learns from.
   [[nodiscard]] dataset::Feedback feedback() const;
 
+  // Whether the model asks what the items are: title, year, genres.
+  [[nodiscard]] bool learns_from_descriptions() const;
+
   // The configured model; `seed` is its own unless "model.seed" is set. Errors: invalid_argument.
-  [[nodiscard]] Result<std::unique_ptr<model::Model>> make_model(std::uint32_t items,
-                                                                 const dataset::DataContract& contract,
-                                                                 std::uint64_t seed) const;
+  [[nodiscard]] Result<std::unique_ptr<model::Model>> make_model(
+      std::uint32_t items, const dataset::DataContract& contract, std::uint64_t seed,
+      std::shared_ptr<const dataset::Catalogue> catalogue = nullptr) const;
 
   // Every value, defaults too. Numbers as numbers.
   [[nodiscard]] std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64_t, bool>>> describe(

@@ -1,11 +1,14 @@
 #include "simulations/world/training.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
 #include "common/crypto/hash.hpp"
+#include "common/privacy/private_encoding.hpp"
 #include "common/ring/fixed_point.hpp"
+#include "simulations/support/seeded_random.hpp"
 #include "simulations/world/float_sum.hpp"
 #include "simulations/world/parallel.hpp"
 
@@ -22,11 +25,28 @@ model::LocalData known_items(const model::LocalData& data, std::uint32_t items) 
   return {.training = known(data.training), .held_out = known(data.held_out)};
 }
 
+// Of one draw among those of a version. splitmix64's finaliser (Steele, Lea and Flood 2014), once for each number.
+std::uint64_t mixed_seed(std::uint64_t seed, std::uint64_t version, std::uint64_t draw) {
+  std::uint64_t x = seed;
+  for (const std::uint64_t part : {version, draw}) {
+    x += part + 0x9e3779b97f4a7c15U;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebU;
+    x ^= x >> 31;
+  }
+  return x;
+}
+
 }  // namespace
 
 Training::Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation,
                    unsigned threads, std::uint64_t seed)
-    : model_(&model), users_(users), aggregation_(aggregation), threads_(threads), state_(model.initial()) {
+    : model_(&model),
+      users_(users),
+      aggregation_(aggregation),
+      threads_(threads),
+      state_(model.initial()),
+      seed_(seed) {
   if (aggregation == Aggregation::masked) masked_.emplace(static_cast<std::uint32_t>(users.size()), seed);
 }
 
@@ -43,6 +63,10 @@ void Training::grow(const model::Model& longer) {
 Result<RoundOutcome> Training::round(plan::Purpose purpose, std::span<const std::uint32_t> contributors) {
   const plan::UpdateLayout layout = model_->layout(purpose, model_->training_rounds(state_.shared));
   ring::EncodeCounts counts;
+  const auto question = model_->privacy(purpose, model_->training_rounds(state_.shared));
+  if (question && aggregation_ != Aggregation::masked) {
+    return conclude(purpose, sum_private(purpose, layout, *question, contributors, counts), counts);
+  }
   switch (aggregation_) {
     case Aggregation::floating:
       return conclude(purpose, sum_in_clear<FloatSum>(purpose, layout, contributors, counts), counts);
@@ -84,11 +108,81 @@ Result<Sum> Training::sum_in_clear(plan::Purpose purpose, const plan::UpdateLayo
   return std::move(total);
 }
 
+// σ of each device, sized as a daemon sizes it for a roster of so many (design: privacy, section 1).
+double device_sigma(const model::PrivateQuestion& question, const privacy::PrivateEncoding& encoding,
+                    std::size_t contributors) {
+  constexpr plan::Ratio kCorrupt{1, 20};
+  constexpr plan::Ratio kDropout{3, 20};
+  auto counted = static_cast<std::uint32_t>(contributors);
+  if (question.cohort != 0) counted = std::min(counted, question.cohort);
+  const double sensitivity = std::sqrt(static_cast<double>(encoding.squared_sensitivity()));
+  const std::uint32_t honest = privacy::honest_contributors(counted, kCorrupt, kDropout);
+  return privacy::local_sigma(question.noise_multiplier, sensitivity, std::max(honest, 1U));
+}
+
+Result<ring::RoundSum> Training::sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                             const model::PrivateQuestion& question,
+                                             std::span<const std::uint32_t> contributors,
+                                             ring::EncodeCounts& counts) const {
+  CHORUS_TRY(const auto encoding,
+             privacy::PrivateEncoding::create(layout, question.groups, question.most_items, privacy::kLeastLocalSigma));
+  struct Part {
+    std::optional<ring::RoundSum> sum;
+    privacy::PrivateCounts counts;
+    std::optional<Error> error;
+  };
+  std::vector<Part> parts(kChunks);
+  for_each_chunk(contributors.size(), threads_, [&](const Chunk& chunk) {
+    Part& part = parts[chunk.index];
+    part.sum.emplace(layout);
+    SeededRandom random(mixed_seed(seed_, version_, chunk.index + 1));
+    ring::Contribution contribution;
+    for (const std::uint32_t user : contributors.subspan(chunk.first, chunk.last - chunk.first)) {
+      model_->contribute(purpose, state_.shared, known_items(users_[user], model_->shape().items), contribution);
+      auto rounded = encoding.clip_and_round(contribution, random, part.counts);
+      ring::EncodeCounts none;
+      const Status added = rounded ? part.sum->add(*rounded, none) : Status(fail(rounded.error()));
+      if (added) continue;
+      part.error = added.error().at("user " + std::to_string(user));
+      return;
+    }
+  });
+  ring::RoundSum total(layout);
+  for (const Part& part : parts) {
+    if (part.error) return fail(*part.error);
+    total.add(*part.sum);
+    counts.clipped += part.counts.clipped + part.counts.norm_clipped;
+  }
+  const double sigma = device_sigma(question, encoding, contributors.size());
+  CHORUS_TRY(const auto noise,
+             privacy::DiscreteGaussian::create(sigma * std::sqrt(static_cast<double>(contributors.size()))));
+  std::vector<std::int32_t> samples(layout.dimension());
+  SeededRandom random(mixed_seed(seed_, version_, 0));
+  noise.fill(samples, random);
+  total.add_noise(samples);
+  return total;
+}
+
 Result<ring::RoundSum> Training::sum_masked(plan::Purpose purpose, const plan::UpdateLayout& layout,
                                             std::span<const std::uint32_t> contributors, ring::EncodeCounts& counts) {
+  std::optional<privacy::PrivateEncoding> noisy;
+  if (const auto question = model_->privacy(purpose, model_->training_rounds(state_.shared))) {
+    CHORUS_TRY(const auto plain, privacy::PrivateEncoding::create(layout, question->groups, question->most_items,
+                                                                  privacy::kLeastLocalSigma));
+    CHORUS_TRY(noisy, privacy::PrivateEncoding::create(layout, question->groups, question->most_items,
+                                                       device_sigma(*question, plain, contributors.size())));
+  }
   const auto update = [&](std::uint32_t user, ring::EncodeCounts& changed) -> Result<crypto::ZeroizingBytes> {
     ring::Contribution contribution;
     model_->contribute(purpose, state_.shared, known_items(users_[user], model_->shape().items), contribution);
+    if (noisy) {
+      SeededRandom random(mixed_seed(seed_, version_, kChunks + 1 + user));
+      privacy::PrivateCounts found;
+      auto packed = noisy->encode(contribution, random, found);
+      changed.clipped += found.clipped + found.norm_clipped;
+      if (!packed) return fail(packed.error().at("user " + std::to_string(user)));
+      return packed;
+    }
     auto packed = ring::encode(layout, contribution, changed);
     if (!packed) return fail(packed.error().at("user " + std::to_string(user)));
     return packed;

@@ -33,7 +33,8 @@ struct RoundOutcome {
 // many. `model` and `users` must outlive it. Ratings of items beyond the model's catalogue do not count (yet).
 class Training {
  public:
-  // `seed`: of the keys and masks of masked sums; it changes no result.
+  // `seed`: of the devices' noise, where there is any; and of the keys and masks of masked sums, which change no
+  // result.
   Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation, unsigned threads,
            std::uint64_t seed = 1);
 
@@ -58,6 +59,12 @@ class Training {
   [[nodiscard]] Result<ring::RoundSum> sum_masked(plan::Purpose purpose, const plan::UpdateLayout& layout,
                                                   std::span<const std::uint32_t> contributors,
                                                   ring::EncodeCounts& counts);
+  // Plain sums under differential privacy: the devices' roundings, and all their noise in one draw of the same
+  // variance.
+  [[nodiscard]] Result<ring::RoundSum> sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                                   const model::PrivateQuestion& question,
+                                                   std::span<const std::uint32_t> contributors,
+                                                   ring::EncodeCounts& counts) const;
   template <typename Sum>
   [[nodiscard]] Result<RoundOutcome> conclude(plan::Purpose purpose, const Result<Sum>& sum,
                                               const ring::EncodeCounts& counts);
@@ -68,6 +75,7 @@ class Training {
   unsigned threads_;
   model::ServerState state_;
   std::uint64_t version_ = 0;
+  std::uint64_t seed_;
   std::optional<MaskedRounds> masked_;  // there if the aggregation is
 };
 

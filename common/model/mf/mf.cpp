@@ -11,6 +11,7 @@
 #include "common/model/mf/als.hpp"
 #include "common/model/mf/gradient.hpp"
 #include "common/model/mf/partial.hpp"
+#include "common/model/mf/private.hpp"
 #include "common/model/mf/variational.hpp"
 #include "common/model/settings_reader.hpp"
 
@@ -39,7 +40,9 @@ struct Preset {
 
 std::vector<SettingDescription> describe(const Preset& preset) {
   return {
-      {"update", "newton", "what devices upload and how the coordinator steps: newton, gradient, als or vb"},
+      {"update", "newton",
+       "what devices upload and how the coordinator steps: newton, gradient, als, vb, or dp, which has settings of its "
+       "own"},
       {"rank", "15", "numbers of a factor; with the bias a multiple of 16 is fastest"},
       {"lambda", preset.lambda, "ridge of the factors, in ratings; vb learns it from the third round on"},
       {"lambda_bias", preset.lambda_bias, "ridge of the biases, in ratings; vb learns it from the third round on"},
@@ -114,6 +117,9 @@ Family family() {
 }
 
 Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape& shape) {
+  if (const auto update = given.find("update"); update != given.end() && update->second == "dp") {
+    return Private::make(given, shape);
+  }
   SettingsReader reader("mf", descriptions(given), given);
   const Parameters parameters = read(reader);
   CHORUS_TRY(Settings settings, std::move(reader).finish());

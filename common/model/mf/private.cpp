@@ -1,0 +1,222 @@
+// Settings, questions with their layouts and noise, and shared tensors: what coordinator and device agree on.
+#include "common/model/mf/private.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "common/base/check.hpp"
+#include "common/model/expected_tensors.hpp"
+#include "common/model/settings_reader.hpp"
+
+namespace chorus::model::mf {
+namespace {
+
+constexpr int kBits = 24;
+// Of the roster: what the noise is sized for when a cohort loses members and some of the others lie (δ = .15, γ = .05).
+constexpr double kHonest = 0.8;
+
+const std::vector<SettingDescription>& descriptions() {
+  static const std::vector<SettingDescription> all = {
+      {"update", "dp", "what devices upload and how the coordinator steps: dp is private, the others are not"},
+      {"mu", "1.848",
+       "the privacy budget of all rounds together as Gaussian privacy, a user's whole data; 0: no noise"},
+      {"against", "readers", "whom the budget is against: readers of the model, or the coordinator, who sees more"},
+      {"cohort", "512", "members of one secure sum; the more, the less noise against the coordinator"},
+      {"features", "on", "on: learn from the catalogue's genres, years and titles"},
+      {"clip", "auto", "norm of a person's residuals"},
+  };
+  return all;
+}
+
+constexpr std::string_view kUpdates[] = {"dp"};
+constexpr std::string_view kAgainst[] = {"readers", "coordinator"};
+constexpr std::string_view kSwitch[] = {"on", "off"};
+
+std::size_t triangle(std::size_t n) {
+  return n * (n + 1) / 2;
+}
+
+// A clip of a whole number of ring units.
+double whole(double clip, int scale_log2) {
+  return std::ldexp(std::ceil(std::ldexp(clip, scale_log2)), -scale_log2);
+}
+
+plan::TensorLayout tensor_of(std::string name, std::uint32_t rows, std::size_t columns, bool per_item, double clip,
+                             int scale_log2) {
+  return {.name = std::move(name),
+          .rows = rows,
+          .columns = static_cast<std::uint32_t>(columns),
+          .per_item = per_item,
+          .limbs = 1,
+          .scale_log2 = static_cast<std::int8_t>(scale_log2),
+          .clip = whole(clip, scale_log2)};
+}
+
+// The finest scale at which a cohort's sum fits with its noise: n c s + 6 z Δ s √(n/N) ≤ 2^(bits − 2), the rest for
+// rounding.
+int finest_scale(double clip, double sensitivity, double multiplier, std::uint32_t contributors) {
+  const double room = std::ldexp(1, kBits - 2);
+  const double unit = contributors * clip + 6 * multiplier * sensitivity / std::sqrt(kHonest);
+  int scale = 20;
+  while (scale > -8 && std::ldexp(unit, scale) + contributors > room) --scale;
+  return scale;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelShape& shape) {
+  SettingsReader reader("mf", descriptions(), given);
+  Options options;
+  static_cast<void>(reader.choice("update", kUpdates));
+  options.mu = reader.number("mu", 0, 1e3);
+  options.per_cohort = reader.choice("against", kAgainst) == kAgainst[1];
+  options.cohort = static_cast<std::uint32_t>(reader.integer("cohort", 1, 1'000'000));
+  options.features = reader.choice("features", kSwitch) == "on";
+  const std::optional<double> clip = reader.number_or_auto("clip", 1e-3, 1e3);
+  CHORUS_TRY(Settings settings, std::move(reader).finish());
+  CHORUS_TRY_DO(check_shape("mf", dataset::Feedback::ratings, shape));
+
+  Recipe recipe = recipe_for(options.mu);
+  if (clip) recipe.residual_clip = *clip;
+  const double mu = options.mu;
+  const std::uint32_t most_items = shape.contract.max_items_per_user;
+  const std::uint32_t n = shape.max_contributors;
+  std::vector<Asked> asked;
+  for (const Step& step : steps_of(recipe)) {
+    const bool residuals = step.question == Question::residuals;
+    const double z = mu > 0 ? 1 / (mu * std::sqrt(step.share + (residuals ? kCurvatureShare : 0))) : 0;
+    std::vector<plan::TensorLayout> tensors;
+    std::vector<plan::ClipGroup> groups;
+    const auto group = [&](double norm, int scale, std::size_t count) {
+      groups.push_back({.tensors = count, .norm = std::ldexp(norm, scale)});
+    };
+    switch (step.question) {
+      case Question::counts: {
+        const int scale = finest_scale(1, 1.1, z, n);
+        tensors.push_back(tensor_of("share", shape.items, 1, true, 1, scale));
+        tensors.push_back(tensor_of("devices", 1, 1, false, kDeviceMark, scale));
+        group(std::sqrt(1 + kDeviceMark * kDeviceMark), scale, 2);
+        break;
+      }
+      case Question::means: {
+        const int scale = finest_scale(1, 1, z, n);
+        tensors.push_back(tensor_of("means", shape.items, 2, true, 1, scale));
+        group(1, scale, 1);
+        break;
+      }
+      case Question::taste: {
+        const int scale = finest_scale(recipe.taste_clip, recipe.taste_clip, z, n);
+        tensors.push_back(tensor_of("taste", 1, triangle(kPrivateFeatures), false, recipe.taste_clip, scale));
+        group(recipe.taste_clip, scale, 1);
+        break;
+      }
+      case Question::residuals: {
+        const double clip_of_curvature = curvature_clip(recipe);
+        const int scale = finest_scale(recipe.residual_clip, recipe.residual_clip, z, n);
+        // The curvature's scale gives it about its small share: shares are as the squares of Δ in ring units.
+        const double wanted =
+            recipe.residual_clip / clip_of_curvature * std::sqrt(kCurvatureShare / step.share) * std::ldexp(1, scale);
+        int coarse = scale;
+        while (std::ldexp(1, coarse) > wanted * 1.42 && coarse > -8) --coarse;
+        tensors.push_back(tensor_of("residuals", shape.items, recipe.rank + 1, true, recipe.residual_clip, scale));
+        tensors.push_back(tensor_of("curvature", 1, triangle(recipe.rank + 1), false, clip_of_curvature, coarse));
+        group(recipe.residual_clip, scale, 1);
+        group(clip_of_curvature, coarse, 1);
+        break;
+      }
+    }
+    auto layout = plan::UpdateLayout::create(std::move(tensors), kBits, n);
+    if (!layout) return fail(layout.error());
+    const std::uint64_t squared = plan::squared_sensitivity(*layout, groups, most_items);
+    asked.push_back({.question = step.question,
+                     .layout = std::move(*layout),
+                     .privacy = {.groups = std::move(groups),
+                                 .most_items = most_items,
+                                 .noise_multiplier = z,
+                                 .cohort = options.per_cohort ? options.cohort : 0},
+                     .sensitivity = std::sqrt(static_cast<double>(squared))});
+  }
+  LayoutMaker measure(shape, kBits);
+  measure.once("devices", 1, 1, 1, LayoutMaker::Numbers::whole);
+  CHORUS_TRY(plan::UpdateLayout measure_layout, std::move(measure).make());
+  return std::unique_ptr<Model>(
+      new Private(std::move(settings), options, recipe, shape, std::move(asked), std::move(measure_layout)));
+}
+
+Private::Private(Settings settings, const Options& options, const Recipe& recipe, const ModelShape& shape,
+                 std::vector<Asked> asked, plan::UpdateLayout measure)
+    : settings_(std::move(settings)),
+      options_(options),
+      recipe_(recipe),
+      shape_(shape),
+      asked_(std::move(asked)),
+      measure_(std::move(measure)) {}
+
+const Private::Asked* Private::asked(plan::Purpose purpose, std::uint64_t training_rounds) const noexcept {
+  if (purpose == plan::Purpose::measure) return nullptr;
+  const std::uint64_t place = purpose == plan::Purpose::survey ? 0 : training_rounds + 1;
+  return place < asked_.size() ? &asked_[place] : nullptr;
+}
+
+plan::UpdateLayout Private::layout(plan::Purpose purpose, std::uint64_t training_rounds) const {
+  const Asked* const question = asked(purpose, training_rounds);
+  return question == nullptr ? measure_ : question->layout;
+}
+
+std::optional<PrivateQuestion> Private::privacy(plan::Purpose purpose, std::uint64_t training_rounds) const {
+  const Asked* const question = asked(purpose, training_rounds);
+  if (question == nullptr || !(question->privacy.noise_multiplier > 0)) return std::nullopt;
+  return question->privacy;
+}
+
+double Private::deviation(const Asked& asked, std::size_t t, std::uint64_t contributors) const noexcept {
+  // Each device's σ is z Δ / √N for N honest ones among those that the budget counts on; `contributors` add it up.
+  const double counted =
+      kHonest * (options_.per_cohort ? std::min<double>(options_.cohort, static_cast<double>(contributors))
+                                     : static_cast<double>(contributors));
+  const double one = asked.privacy.noise_multiplier * asked.sensitivity / std::sqrt(std::max(counted, 1.0));
+  return std::ldexp(one * std::sqrt(static_cast<double>(contributors)), -asked.layout.tensors()[t].scale_log2);
+}
+
+Status Private::check_shared(const TensorSet& shared) const {
+  const ExpectedTensor expected[] = {{"item_factors", shape_.items, static_cast<std::uint32_t>(kPrivateFeatures + 1)},
+                                     {"scale", 1, 3},
+                                     {"popularity", shape_.items, 1, false},
+                                     {"weight", shape_.items, 1, false},
+                                     {"uncertainty", shape_.items, 1, false},
+                                     {"emphasis", 1, static_cast<std::uint32_t>(recipe_.rank + 1), false}};
+  CHORUS_TRY_DO(check_tensors("mf", shared, expected));
+  const std::vector<float>& scale = shared.tensors[private_tensor::kScale].values;
+  if (!(scale[1] > 0) || scale[2] < 0) {
+    return fail(ErrorCode::wrong_model, "the shared tensor 'scale' needs a unit above zero and a number of rounds");
+  }
+  for (const std::size_t t : {private_tensor::kWeight, private_tensor::kUncertainty, private_tensor::kEmphasis}) {
+    const Tensor& tensor = shared.tensors[t];
+    const auto zero = std::ranges::find_if(tensor.values, [](float x) { return !(x > 0); });
+    if (zero == tensor.values.end()) continue;
+    return fail(ErrorCode::wrong_model, fmt::format("the shared tensor '{}' needs numbers above zero", tensor.name),
+                fmt::format("row {}", zero - tensor.values.begin()));
+  }
+  return {};
+}
+
+std::uint64_t Private::training_rounds(const TensorSet& shared) const noexcept {
+  return static_cast<std::uint64_t>(shared.tensors[private_tensor::kScale].values[2]);
+}
+
+std::span<const float> Private::popularity(const TensorSet& shared) const noexcept {
+  if (training_rounds(shared) == 0) return {};
+  return shared.tensors[private_tensor::kPopularity].values;
+}
+
+Quality Private::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
+  Quality quality;
+  if (purpose == plan::Purpose::measure && sums[0][0] > 0) {
+    quality.devices = static_cast<std::uint64_t>(std::lround(sums[0][0]));
+  }
+  return quality;
+}
+
+}  // namespace chorus::model::mf

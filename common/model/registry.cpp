@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/model/bpr/bpr.hpp"
 #include "common/model/ials/ials.hpp"
 #include "common/model/mf/mf.hpp"
 #include "common/model/nmf/nmf.hpp"
@@ -10,7 +11,7 @@
 namespace chorus::model {
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {ials::family(), mf::family(), nmf::family(), svd::family()};
+  static const std::vector<Family> all = {bpr::family(), ials::family(), mf::family(), nmf::family(), svd::family()};
   return all;
 }
 

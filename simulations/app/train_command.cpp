@@ -118,6 +118,8 @@ Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& set
                           .order = settings.order,
                           .seed = run.seed,
                           .threads = threads_of(arguments),
+                          .cohort_size = settings.cohort_size,
+                          .delta = settings.delta.value_or(TrainingOptions().delta),
                           .clock = now};
   if (arguments.validation > 0) {
     CHORUS_TRY(const Validation validation, validate(*model, split.train, arguments.validation, options));

@@ -12,7 +12,8 @@ RoundSummary summarise(const RoundReport& report) {
                        .clipped = report.outcome.clipped,
                        .seconds = report.seconds,
                        .evaluation_seconds = report.evaluation_seconds,
-                       .ranking = std::nullopt};
+                       .ranking = std::nullopt,
+                       .spent = report.spent};
   if (report.test.count() > 0) {
     summary.rmse = report.test.rmse();
     summary.mae = report.test.mae();

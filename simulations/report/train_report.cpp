@@ -28,6 +28,10 @@ Json to_object(const RoundSummary& round) {
   json["bytes_up_per_client"] = round.bytes_up;
   json["bytes_down_per_client"] = round.bytes_down;
   json["clipped"] = round.clipped;
+  if (round.spent) {
+    json["epsilon_coordinator"] = round.spent->epsilon_coordinator;
+    json["epsilon_readers"] = round.spent->epsilon_readers;
+  }
   json["seconds"] = round.seconds;
   json["evaluation_seconds"] = round.evaluation_seconds;
   return json;
@@ -86,6 +90,7 @@ std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
       mean.bytes_up += share * round.bytes_up;
       mean.bytes_down += share * round.bytes_down;
       mean.clipped += round.clipped;
+      if (round.spent) mean.spent = round.spent;  // the plan's: the same in every run
       mean.seconds += share * round.seconds;
       mean.evaluation_seconds += share * round.evaluation_seconds;
       if (!round.ranking) continue;
@@ -185,6 +190,12 @@ std::string to_table(const TrainSummary& summary) {
                         round.seconds);
   }
   if (summary.runs.front().chosen_round) text += chosen_line(summary);
+  if (!rounds.empty() && rounds.back().spent) {
+    text += fmt::format(
+        "privacy of a person's whole data: epsilon {:.2f} against readers of the model, {:.2f} against "
+        "the coordinator, who sees every cohort's sum\n",
+        rounds.back().spent->epsilon_readers, rounds.back().spent->epsilon_coordinator);
+  }
   return text;
 }
 

@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "simulations/world/training_run.hpp"
+
 namespace chorus::sim {
 
 struct DataSummary {
@@ -43,6 +45,7 @@ struct RoundSummary {
   double seconds = 0;
   double evaluation_seconds = 0;
   std::optional<RankingSummary> ranking;  // instead of errors; of all rounds of a report or none
+  std::optional<SpentBudget> spent;       // of models with differential privacy
 };
 
 // One training: a fold, with a seed.

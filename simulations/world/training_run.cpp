@@ -6,6 +6,7 @@
 
 #include "common/base/check.hpp"
 #include "common/evaluation/rating_test.hpp"
+#include "common/privacy/gaussian_accountant.hpp"
 #include "simulations/support/seeded_random.hpp"
 #include "simulations/world/parallel.hpp"
 
@@ -67,6 +68,36 @@ Result<Total> measure(std::size_t users, unsigned threads, const Measure& measur
 
 }  // namespace
 
+namespace {
+
+// Adds up μ² of the rounds' Gaussian privacy. Everybody is taken to be in every round: no credit for sampling.
+class Spending {
+ public:
+  Spending(std::uint32_t cohort_size, double delta) : cohort_(cohort_size), delta_(delta) {}
+
+  [[nodiscard]] Result<SpentBudget> add(const model::PrivateQuestion& question, std::size_t contributors) {
+    const double cost = 1 / (question.noise_multiplier * question.noise_multiplier);
+    const auto all = static_cast<double>(contributors);
+    const double one = std::min<double>(cohort_, all);
+    // The noise of a sum grows with its contributors. It was sized for those whose sum the multiplier is of.
+    const double sized = question.cohort == 0 ? all : std::min<double>(question.cohort, all);
+    coordinator_ += cost * sized / one;
+    readers_ += cost * sized / all;
+    SpentBudget spent;
+    CHORUS_TRY(spent.epsilon_coordinator, privacy::gaussian_epsilon(std::sqrt(coordinator_), delta_));
+    CHORUS_TRY(spent.epsilon_readers, privacy::gaussian_epsilon(std::sqrt(readers_), delta_));
+    return spent;
+  }
+
+ private:
+  std::uint32_t cohort_;
+  double delta_;
+  double coordinator_ = 0;  // μ²
+  double readers_ = 0;
+};
+
+}  // namespace
+
 Status run_training(const model::Model& model, const Population& population, const TestData& test,
                     const TrainingOptions& options, const std::function<void(const RoundReport&)>& on_round) {
   CHORUS_ENSURE(population.size() > 0 && options.participation > 0 && options.participation <= 1,
@@ -74,6 +105,7 @@ Status run_training(const model::Model& model, const Population& population, con
   const dataset::ByUser tests(test.ratings);
   Training training(model, population.data(), options.aggregation, options.threads, options.seed);
   Draw draw(population.size(), options);
+  Spending spending(options.cohort_size, options.delta);
   for (std::uint32_t round = model.needs_survey() ? 0 : 1; round <= options.rounds; ++round) {
     RoundReport report;
     report.round = round;
@@ -83,6 +115,9 @@ Status run_training(const model::Model& model, const Population& population, con
     report.bytes_up = model.layout(report.purpose, model.training_rounds(training.state().shared)).packed_size();
     report.bytes_down = training.state().shared.encode().size();
     const Moment start = options.clock();
+    if (const auto question = model.privacy(report.purpose, model.training_rounds(training.state().shared))) {
+      CHORUS_TRY(report.spent, spending.add(*question, report.contributors.size()));
+    }
     CHORUS_TRY(report.outcome, training.round(report.purpose, report.contributors));
     const Moment trained = options.clock();
     report.seconds = seconds_between(start, trained);

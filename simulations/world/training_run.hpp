@@ -27,9 +27,16 @@ struct TrainingOptions {
   Aggregation aggregation = Aggregation::plain;
   double participation = 1;  // share of the people in a round, within (0, 1]
   CohortOrder order = CohortOrder::random;
-  std::uint64_t seed = 1;  // of the draws, and of the keys and masks of masked sums
-  unsigned threads = 1;    // never changes a result
+  std::uint64_t seed = 1;           // of the draws, and of the keys and masks of masked sums
+  unsigned threads = 1;             // never changes a result
+  std::uint32_t cohort_size = 512;  // members of one secure sum, which the coordinator sees
+  double delta = 1e-6;              // at which a private model's ε is reported
   std::function<Moment()> clock = [] { return Moment(); };
+};
+
+struct SpentBudget {
+  double epsilon_coordinator = 0;
+  double epsilon_readers = 0;
 };
 
 struct RoundReport {
@@ -40,6 +47,10 @@ struct RoundReport {
   Digest digest{};                          // of version `to`
   std::vector<std::uint32_t> contributors;  // users
   RoundOutcome outcome;
+  // What everybody has spent up to here, taking part in every round: against the coordinator, who sees every cohort's
+  // sum, and against readers of the model, who see what the round's whole sum makes. Absent from models without
+  // differential privacy.
+  std::optional<SpentBudget> spent;
   metrics::RatingError test;                          // of version `to`; nothing measured for the survey, nor of events
   std::optional<evaluation::RankingQuality> ranking;  // the same of events
   std::size_t bytes_up = 0;                           // of one client

@@ -342,8 +342,12 @@ void Private::apply_means(ServerState& state, std::span<const std::vector<double
     }
     for (std::size_t k = 0; k < kK; ++k) normal[k * kK + k] += k == 0 ? 1e-3 : 4;
     gamma = right;
-    CHORUS_ENSURE(cholesky(normal.data(), kK, kK), "a ridge is positive definite");
-    cholesky_solve(normal.data(), kK, kK, gamma.data());
+    // Numbers so large that rounding breaks the matrix say nothing: the prior is then zero.
+    if (cholesky(normal.data(), kK, kK)) {
+      cholesky_solve(normal.data(), kK, kK, gamma.data());
+    } else {
+      std::ranges::fill(gamma, 0);
+    }
     double sum = 0;
     for (std::size_t i = 0; i < m; ++i) {
       double prior = 0;
@@ -419,8 +423,9 @@ void Private::apply_residuals(ServerState& state, std::span<const std::vector<do
     SmallMatrix r = product(a, pa, n, n, n);
     for (std::size_t i = 0; i < n * n; ++i) r[i] += recipe_.noise * recipe_.weight_noise * d * curvature[i];
     for (std::size_t i = 0; i < n; ++i) r[i * n + i] += noise * noise + 1e-12;
-    CHORUS_ENSURE(cholesky(r.data(), n, n), "a covariance with noise is positive definite");
-    Gain gain{SmallMatrix(n * n), p};
+    Gain gain{SmallMatrix(n * n, 0), p};
+    // Numbers so large that rounding breaks the matrix say nothing: the item stays as it is.
+    if (!cholesky(r.data(), n, n)) return gain;
     std::vector<double> row(n);
     for (std::size_t i = 0; i < n; ++i) {  // rows of K: R⁻¹ (P Aᵀ)ᵢ
       std::copy_n(pa.data() + i * n, n, row.data());
@@ -430,6 +435,7 @@ void Private::apply_residuals(ServerState& state, std::span<const std::vector<do
     const SmallMatrix less = product(gain.k, transposed(pa, n, n), n, n, n);  // K A P
     for (std::size_t i = 0; i < n; ++i) {
       for (std::size_t j = 0; j < n; ++j) gain.p[i * n + j] -= (less[i * n + j] + less[j * n + i]) / 2;
+      gain.p[i * n + i] = std::max(gain.p[i * n + i], 0.0);  // a variance, whatever rounding makes of it
     }
     return gain;
   };

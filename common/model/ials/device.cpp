@@ -6,11 +6,12 @@
 #include "common/base/check.hpp"
 #include "common/model/event_sums.hpp"
 #include "common/model/ials/ials.hpp"
+#include "common/model/ials/trial.hpp"
 #include "common/model/latest.hpp"
 
 namespace chorus::model::ials {
 
-Ridge Ials::normal_of(const TensorSet& shared, std::span<const Observation> training) const {
+Ridge Ials::normal_of(const TensorSet& shared, std::span<const Observation> training, double times) const {
   const std::size_t d = dimension();
   const float* const factors = shared.tensors[shared_tensor::kFactors].values.data();
   Ridge ridge(d, training.size());
@@ -20,7 +21,7 @@ Ridge Ials::normal_of(const TensorSet& shared, std::span<const Observation> trai
     for (std::size_t k = 0; k < d; ++k) row[k] = double{q[k]};
     ridge.target(r) = 1;
   }
-  const double lambda = double{shared.tensors[shared_tensor::kScale].values[0]};
+  const double lambda = times * double{shared.tensors[shared_tensor::kScale].values[scale::kLambda]};
   const std::vector<double> prior(
       d, weighted(lambda, static_cast<double>(training.size()), static_cast<double>(shape_.items)));
   std::vector<double> others(d * d);
@@ -63,8 +64,17 @@ void Ials::contribute(plan::Purpose purpose, const TensorSet& shared, const Loca
       }
       return;
     }
-    case plan::Purpose::train:
-      return train(shared, kept, out);
+    case plan::Purpose::train: {
+      if (mode_of(shared) != Mode::trial) return train(shared, kept, out);
+      const std::size_t place = trial::held_out_place(kept.training);
+      if (place == kept.training.size()) return train(shared, kept, out);
+      Observations rest(kept.training.begin(), kept.training.end());
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(place));
+      out.reset(layout(purpose, training_rounds(shared)), rest.size());
+      train(shared, {.training = rest, .held_out = kept.held_out}, out);
+      return write_trial(shared, rest, kept.training[place],
+                         {out.dense.data() + dimension() * (dimension() + 1) / 2, trial::kSize});
+    }
     case plan::Purpose::measure:
       return write_metrics(shared, kept, normal_of(shared, kept.training).solution(), out.dense);
   }
@@ -85,12 +95,38 @@ void Ials::train(const TensorSet& shared, const LocalData& data, ring::Contribut
   for (std::size_t row = 0; row < d; ++row) {
     for (std::size_t column = 0; column <= row; ++column) *dense++ = p[row] * p[column];
   }
-  write_metrics(shared, data, p, {dense, event_metric::kSize});
+  write_metrics(shared, data, p, {dense + trial::kSize, event_metric::kSize});
 }
 
 void Ials::write_metrics(const TensorSet& shared, const LocalData& data, std::span<const double> p,
                          std::span<double> metrics) const {
-  write_event_metrics(data, shape_.items, [&](std::span<float> out) { scores_of(shared, p, out); }, metrics);
+  write_event_metrics(data, shape_.items, [&](std::span<float> out) { rank_all(shared, p, out); }, metrics);
+}
+
+void Ials::write_trial(const TensorSet& shared, std::span<const Observation> training, const Observation& held_out,
+                       std::span<double> gains) const {
+  const LocalData data{.training = training, .held_out = {&held_out, 1}};
+  const auto gain = [&](const std::function<void(std::span<float>)>& score_all) {
+    crypto::ZeroizingVector<double> metrics(event_metric::kSize, 0.0);
+    write_event_metrics(data, shape_.items, score_all, metrics);
+    return metrics[event_metric::kNdcg];
+  };
+  for (std::size_t c = 0; c < std::size(trial::kMultiples); ++c) {
+    const crypto::ZeroizingVector<double> p = normal_of(shared, training, trial::kMultiples[c]).solution();
+    gains[c] = gain([&](std::span<float> out) { scores_of(shared, p, out); });
+  }
+  gains[trial::kPopularity] = gain(
+      [&](std::span<float> out) { std::ranges::copy(shared.tensors[shared_tensor::kPopularity].values, out.begin()); });
+}
+
+double Ials::popularity_score(const TensorSet& shared, std::uint32_t item) const noexcept {
+  const double devices = double{shared.tensors[shared_tensor::kScale].values[scale::kDevices]};
+  return double{shared.tensors[shared_tensor::kPopularity].values[item]} / std::max(1.0, devices);
+}
+
+void Ials::rank_all(const TensorSet& shared, std::span<const double> p, std::span<float> out) const {
+  if (mode_of(shared) != Mode::popularity) return scores_of(shared, p, out);
+  for (std::uint32_t i = 0; i < shape_.items; ++i) out[i] = static_cast<float>(popularity_score(shared, i));
 }
 
 void Ials::scores_of(const TensorSet& shared, std::span<const double> p, std::span<float> out) const {
@@ -105,11 +141,12 @@ void Ials::scores_of(const TensorSet& shared, std::span<const double> p, std::sp
 
 void Ials::score_all(const TensorSet& shared, const PrivateState& mine, std::span<float> out) const {
   CHORUS_ENSURE(out.size() == shape_.items && mine.factor.size() == dimension(), "scores of every item");
-  scores_of(shared, mine.factor, out);
+  rank_all(shared, mine.factor, out);
 }
 
 double Ials::score(const TensorSet& shared, const PrivateState& mine, std::uint32_t item) const {
   CHORUS_ENSURE(item < shape_.items && mine.factor.size() == dimension(), "a score of an item of the catalogue");
+  if (mode_of(shared) == Mode::popularity) return popularity_score(shared, item);
   const float* const q = shared.tensors[shared_tensor::kFactors].values.data() + std::size_t{item} * dimension();
   double sum = 0;
   for (std::size_t k = 0; k < dimension(); ++k) sum += mine.factor[k] * double{q[k]};
@@ -120,6 +157,11 @@ Explanation Ials::explain(const TensorSet& shared, const LocalData& data, std::u
   CHORUS_ENSURE(item < shape_.items, "an explanation of an item of the catalogue");
   const std::size_t d = dimension();
   Explanation explanation;
+  if (mode_of(shared) == Mode::popularity) {
+    explanation.score = popularity_score(shared, item);
+    explanation.parts.push_back({.kind = ScorePart::Kind::item, .item = item, .amount = explanation.score});
+    return explanation;
+  }
   Observations kept;
   const auto training = latest(data.training, shape_.contract.max_items_per_user, kept);
   if (training.empty()) return explanation;

@@ -7,6 +7,7 @@
 
 #include "common/model/event_sums.hpp"
 #include "common/model/expected_tensors.hpp"
+#include "common/model/ials/trial.hpp"
 #include "common/model/layout_maker.hpp"
 #include "common/model/settings_reader.hpp"
 
@@ -79,6 +80,7 @@ Result<std::unique_ptr<Model>> Ials::make(const Settings& given, const ModelShap
   train.per_item("gradient", d, 1, kGradientClip);
   train.per_item("count", 1, 1, 1, LayoutMaker::Numbers::whole);
   train.once("gram", d * (d + 1) / 2, 2, kGramClip);
+  train.once("trial", trial::kSize, 2, 1);
   train.once("metrics", event_metric::kSize, 2, cap);
   LayoutMaker measure(shape, parameters.bits);
   measure.once("metrics", event_metric::kSize, 2, cap);
@@ -104,12 +106,19 @@ plan::UpdateLayout Ials::layout(plan::Purpose purpose, std::uint64_t /*training_
 
 Status Ials::check_shared(const TensorSet& shared) const {
   const auto d = static_cast<std::uint32_t>(dimension());
-  const ExpectedTensor expected[] = {
-      {"item_factors", shape_.items, d}, {"gram", d, d}, {"scale", 1, 2}, {"popularity", shape_.items, 1, false}};
+  const ExpectedTensor expected[] = {{"item_factors", shape_.items, d},
+                                     {"gram", d, d},
+                                     {"scale", 1, scale::kSize, false},
+                                     {"popularity", shape_.items, 1, false}};
   CHORUS_TRY_DO(check_tensors("ials", shared, expected));
-  const std::vector<float>& scale = shared.tensors[shared_tensor::kScale].values;
-  if (!(scale[0] > 0) || scale[1] < 0) {
-    return fail(ErrorCode::wrong_model, "the shared tensor 'scale' needs a ridge above zero and a number of rounds");
+  const std::vector<float>& said = shared.tensors[shared_tensor::kScale].values;
+  if (!(said[scale::kLambda] > 0)) {
+    return fail(ErrorCode::wrong_model, "the shared tensor 'scale' needs a ridge above zero");
+  }
+  const float mode = said[scale::kMode];
+  if (mode != static_cast<float>(Mode::model) && mode != static_cast<float>(Mode::trial) &&
+      mode != static_cast<float>(Mode::popularity)) {
+    return fail(ErrorCode::wrong_model, fmt::format("the shared tensor 'scale' has the mode {}, not 0, 1 or 2", mode));
   }
   return {};
 }
@@ -128,7 +137,11 @@ double Ials::weighted(double lambda, double events, double others) const noexcep
 }
 
 std::uint64_t Ials::training_rounds(const TensorSet& shared) const noexcept {
-  return static_cast<std::uint64_t>(shared.tensors[shared_tensor::kScale].values[1]);
+  return static_cast<std::uint64_t>(shared.tensors[shared_tensor::kScale].values[scale::kRounds]);
+}
+
+Mode Ials::mode_of(const TensorSet& shared) noexcept {
+  return static_cast<Mode>(shared.tensors[shared_tensor::kScale].values[scale::kMode]);
 }
 
 std::span<const float> Ials::popularity(const TensorSet& shared) const noexcept {

@@ -15,8 +15,12 @@
 //
 // One decomposition P = U diag(γ) Uᵀ inverts every M_i.
 //
-// Shared tensors: item_factors [items × d]; gram [d × d] QᵀQ; scale [1 × 2] λ and the training rounds behind the model;
-// popularity [items × 1] n_i of the last training round. Hidden: momentum [items × d].
+// Where people have few events and λ is found by the model, the first rounds are a trial (trial.hpp): sums over an
+// event that every device holds out say which multiple of λ ranks best, or that popularity alone does.
+//
+// Shared tensors: item_factors [items × d]; gram [d × d] QᵀQ; scale [1 × 4] λ, the training rounds behind the model,
+// its Mode, and N of the last training round; popularity [items × 1] n_i of the last training round. Hidden: momentum
+// [items × d].
 #pragma once
 
 #include <vector>
@@ -32,6 +36,13 @@ namespace chorus::model::ials {
 
 // ν: no other power is the same number on every machine.
 enum class Exponent : std::uint8_t { zero, half, one };
+
+// What the shared parameters are for.
+enum class Mode : std::uint8_t {
+  model = 0,       // p_uᵀ q_i ranks; everything trains
+  trial = 1,       // p_uᵀ q_i ranks; every device keeps an event out of its training
+  popularity = 2,  // n_i / N ranks: on a trial it was the better one
+};
 
 struct Parameters {
   std::uint32_t rank = 0;        // d
@@ -52,7 +63,7 @@ class Ials final : public Model {
   [[nodiscard]] static Result<std::unique_ptr<Model>> make(const Settings& settings, const ModelShape& shape);
 
   [[nodiscard]] std::string_view family() const noexcept override { return "ials"; }
-  [[nodiscard]] std::uint32_t solver_version() const noexcept override { return 1; }
+  [[nodiscard]] std::uint32_t solver_version() const noexcept override { return 2; }
   [[nodiscard]] const Settings& settings() const noexcept override { return settings_; }
   [[nodiscard]] const ModelShape& shape() const noexcept override { return shape_; }
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override { return parameters_.rounds; }
@@ -71,10 +82,10 @@ class Ials final : public Model {
   [[nodiscard]] PrivateState solve(const TensorSet& shared, const LocalData& data) const override;
   void contribute(plan::Purpose purpose, const TensorSet& shared, const LocalData& data,
                   ring::Contribution& out) const override;
-  // pᵀ q_i: about 1 for what happened, about 0 for what did not.
+  // pᵀ q_i: about 1 for what happened, about 0 for what did not. In Mode::popularity n_i / N.
   void score_all(const TensorSet& shared, const PrivateState& mine, std::span<float> out) const override;
   [[nodiscard]] double score(const TensorSet& shared, const PrivateState& mine, std::uint32_t item) const override;
-  // pᵀ q_i = Σ_j q_iᵀ M_u⁻¹ q_j: one part for each training event.
+  // pᵀ q_i = Σ_j q_iᵀ M_u⁻¹ q_j: one part for each training event. In Mode::popularity the item's own part alone.
   [[nodiscard]] Explanation explain(const TensorSet& shared, const LocalData& data, std::uint32_t item) const override;
   [[nodiscard]] std::span<const float> popularity(const TensorSet& shared) const noexcept override;
 
@@ -89,8 +100,16 @@ class Ials final : public Model {
   void apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const;
   [[nodiscard]] Status apply_training(ServerState& state, std::span<const std::vector<double>> sums) const;
 
-  // The factorised normal matrix of a person, whose rows are the events' q. `training` is within the contract's cap.
-  [[nodiscard]] Ridge normal_of(const TensorSet& shared, std::span<const Observation> training) const;
+  [[nodiscard]] static Mode mode_of(const TensorSet& shared) noexcept;
+  // The factorised normal matrix of a person, whose rows are the events' q, with `times` λ. `training` is within the
+  // contract's cap.
+  [[nodiscard]] Ridge normal_of(const TensorSet& shared, std::span<const Observation> training, double times = 1) const;
+  // What the candidates of a trial make of an event that did not train. gains: [trial::kSize]
+  void write_trial(const TensorSet& shared, std::span<const Observation> training, const Observation& held_out,
+                   std::span<double> gains) const;
+  [[nodiscard]] double popularity_score(const TensorSet& shared, std::uint32_t item) const noexcept;
+  // Of the mode.
+  void rank_all(const TensorSet& shared, std::span<const double> p, std::span<float> out) const;
   void train(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
   void write_metrics(const TensorSet& shared, const LocalData& data, std::span<const double> p,
                      std::span<double> metrics) const;
@@ -105,16 +124,19 @@ class Ials final : public Model {
 // Indices of the update layouts' tensors.
 namespace tensor {
 inline constexpr std::size_t kTotals = 0, kSquares = 1, kSurveyCount = 2;  // survey
-inline constexpr std::size_t kGradient = 0, kCount = 1, kGram = 2, kTrainMetrics = 3;
+inline constexpr std::size_t kGradient = 0, kCount = 1, kGram = 2, kTrial = 3, kTrainMetrics = 4;
 inline constexpr std::size_t kMeasureMetrics = 0;
 }  // namespace tensor
 // Of the survey's totals.
 namespace total {
 inline constexpr std::size_t kDevices = 0, kEvents = 1, kSize = 2;
 }
-// Of the shared tensors.
+// Of the shared tensors, and of the numbers of the scale.
 namespace shared_tensor {
 inline constexpr std::size_t kFactors = 0, kGram = 1, kScale = 2, kPopularity = 3;
+}
+namespace scale {
+inline constexpr std::size_t kLambda = 0, kRounds = 1, kMode = 2, kDevices = 3, kSize = 4;
 }
 
 }  // namespace chorus::model::ials

@@ -7,6 +7,7 @@
 #include "common/base/check.hpp"
 #include "common/model/event_sums.hpp"
 #include "common/model/ials/ials.hpp"
+#include "common/model/ials/trial.hpp"
 #include "common/model/initial_factors.hpp"
 #include "common/model/layout_maker.hpp"
 #include "common/model/symmetric_eigen.hpp"
@@ -59,7 +60,7 @@ ServerState Ials::initial() const {
   ServerState state;
   state.shared.tensors = {{.name = "item_factors", .rows = 0, .columns = d, .values = {}},
                           {.name = "gram", .rows = d, .columns = d, .values = {}},
-                          {.name = "scale", .rows = 1, .columns = 2, .values = {lambda, 0}},
+                          {.name = "scale", .rows = 1, .columns = scale::kSize, .values = {lambda, 0, 0, 0}},
                           {.name = "popularity", .rows = 0, .columns = 1, .values = {}}};
   append_rows(state, 0);
   return state;
@@ -125,8 +126,11 @@ void Ials::apply_survey(ServerState& state, std::span<const std::vector<double>>
   const double of_items = squares / events;
   const double lambda = kLambdaFactor * (std::sqrt(of_users) + std::sqrt(of_items)) /
                         std::sqrt(devices * static_cast<double>(shape_.items));
-  state.shared.tensors[shared_tensor::kScale].values[0] =
-      static_cast<float>(std::clamp(lambda, kLeastLambda, kMostLambda));
+  std::vector<float>& said = state.shared.tensors[shared_tensor::kScale].values;
+  said[scale::kLambda] = static_cast<float>(std::clamp(lambda, kLeastLambda, kMostLambda));
+  if (said[scale::kRounds] < 1 && events < trial::kSparse * devices) {
+    said[scale::kMode] = static_cast<float>(Mode::trial);
+  }
 }
 
 Status Ials::apply_training(ServerState& state, std::span<const std::vector<double>> sums) const {
@@ -137,10 +141,10 @@ Status Ials::apply_training(ServerState& state, std::span<const std::vector<doub
                                                     momentum.size(), std::size_t{shape_.items} * d));
   }
   std::vector<Tensor>& tensors = state.shared.tensors;
-  std::vector<float>& scale = tensors[shared_tensor::kScale].values;
+  const double lambda = double{tensors[shared_tensor::kScale].values[scale::kLambda]};
   const double devices = sums[tensor::kTrainMetrics][event_metric::kDevices];
   if (devices < 1) {  // nobody had an event: nothing is known about any item
-    scale[1] += 1;
+    tensors[shared_tensor::kScale].values[scale::kRounds] += 1;
     return {};
   }
   // P = U diag(γ) Uᵀ; a sum of p pᵀ has no negative eigenvalue but by rounding.
@@ -157,7 +161,7 @@ Status Ials::apply_training(ServerState& state, std::span<const std::vector<doub
   std::vector<double> step(d);
   for (std::uint32_t i = 0; i < shape_.items; ++i) {
     const double n = std::max(0.0, sums[tensor::kCount][i]);
-    const double ridge = weighted(double{scale[0]}, n, devices);
+    const double ridge = weighted(lambda, n, devices);
     float* const q = factors.data() + std::size_t{i} * d;
     double* const m = next.data() + std::size_t{i} * d;
     for (std::size_t k = 0; k < d; ++k) step[k] = double{q[k]};
@@ -186,7 +190,14 @@ Status Ials::apply_training(ServerState& state, std::span<const std::vector<doub
   if (std::ranges::any_of(gram, [](float x) { return !std::isfinite(x); })) {
     return fail(ErrorCode::non_finite, "the items' Gram matrix is not finite: the sums are too large");
   }
-  shared.tensors[shared_tensor::kScale].values[1] += 1;
+  std::vector<float>& said = shared.tensors[shared_tensor::kScale].values;
+  said[scale::kRounds] += 1;
+  said[scale::kDevices] = static_cast<float>(devices);
+  if (mode_of(shared) == Mode::trial && training_rounds(shared) >= trial::kRounds) {
+    const std::size_t best = trial::best_candidate(sums[tensor::kTrial]);
+    said[scale::kMode] = static_cast<float>(best == trial::kPopularity ? Mode::popularity : Mode::model);
+    if (best != trial::kPopularity) said[scale::kLambda] *= static_cast<float>(trial::kMultiples[best]);
+  }
   state.shared = std::move(shared);
   momentum = std::move(next);
   return {};

@@ -1,4 +1,7 @@
+#include <numeric>
+
 #include "common/model/event_sums.hpp"
+#include "common/model/ials/trial.hpp"
 #include "tests/common/model/rating_family_fixture.hpp"
 
 namespace chorus::model::testing_ratings {
@@ -254,6 +257,140 @@ TEST(EventSums, EqualScoresCountAgainstTheModel) {
   EXPECT_EQ(hits(std::numeric_limits<float>::quiet_NaN()), 0);
 }
 
+// Of sparse events, with the ridge left to the model: after the survey, its first rounds are a trial.
+class IalsTrialTest : public IalsTest {
+ protected:
+  enum Mode { kModel = 0, kTrial = 1, kPopularity = 2 };
+
+  IalsTrialTest() : sparse_(make({{"lambda", "auto"}})) {}
+
+  static float mode(const ServerState& state) { return state.shared.find("scale")->values[2]; }
+  static float lambda(const ServerState& state) { return state.shared.find("scale")->values[0]; }
+  // After the trial, whose last sums were these.
+  ServerState decided(const std::vector<double>& gains) const {
+    ServerState state = trained(*sparse_, static_cast<int>(ials::trial::kRounds) - 1);
+    EXPECT_EQ(mode(state), kTrial);
+    auto total = sums(*sparse_, Purpose::train, state);
+    total[3] = gains;
+    EXPECT_TRUE(sparse_->step(Purpose::train, state, total, training_.size()).has_value());
+    return state;
+  }
+
+  std::unique_ptr<Model> sparse_;
+};
+
+TEST_F(IalsTrialTest, OnlySparseEventsAreTriedAndOnlyIfTheRidgeIsTheModels) {
+  EXPECT_EQ(mode(trained(*sparse_, 0)), kTrial);
+  EXPECT_EQ(mode(trained(*model_, 0)), kModel);
+  for (auto& own : training_) {
+    own.clear();
+    for (std::uint32_t i = 0; i < 12; ++i) own.push_back({.item = 2 * i, .value = 1});
+  }
+  EXPECT_EQ(mode(trained(*sparse_, 0)), kModel);
+}
+
+TEST_F(IalsTrialTest, TheHeldOutEventIsTheLatestAndDoesNotTrain) {
+  const ServerState state = trained(*sparse_, 1);
+  ring::Contribution out;
+  for (std::size_t u = 0; u < training_.size(); ++u) {
+    sparse_->contribute(Purpose::train, state.shared, data(u), out);
+    if (training_[u].size() < 2) {
+      EXPECT_EQ(out.items.size(), training_[u].size());
+      continue;
+    }
+    ASSERT_EQ(out.items.size(), training_[u].size() - 1);
+    const auto latest = std::ranges::max_element(training_[u], {}, &Observation::when);
+    EXPECT_FALSE(std::ranges::binary_search(out.items, latest->item));
+  }
+}
+
+TEST_F(IalsTrialTest, WithoutTimesTheHeldOutEventDiffersFromPersonToPerson) {
+  std::vector<std::size_t> places(4, 0);
+  for (std::uint32_t first = 0; first < 1000; ++first) {
+    std::vector<Observation> own;
+    for (std::uint32_t i = 0; i < 4; ++i) own.push_back({.item = first + i, .value = 1});
+    ++places[ials::trial::held_out_place(own)];
+  }
+  for (const std::size_t count : places) EXPECT_NEAR(static_cast<double>(count), 250, 60);
+}
+
+TEST_F(IalsTrialTest, EveryCandidateRanksTheHeldOutEvent) {
+  const ServerState state = trained(*sparse_, 2);
+  std::vector<double> gains(ials::trial::kSize, 0.0);
+  const auto add = [](double own, std::span<const double> others) {
+    const auto rank = 1 + std::ranges::count_if(others, [own](double other) { return other >= own; });
+    return rank <= 10 ? 1 / std::log2(1.0 + static_cast<double>(rank)) : 0.0;
+  };
+  for (const auto& own : training_) {
+    const std::size_t place = ials::trial::held_out_place(own);
+    if (place == own.size()) continue;
+    std::vector<Observation> rest = own;
+    rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(place));
+    for (std::size_t c = 0; c < ials::trial::kSize; ++c) {
+      // Another ridge is a model of its own.
+      ServerState other = state;
+      if (c < ials::trial::kPopularity) {
+        other.shared.find("scale")->values[0] *= static_cast<float>(ials::trial::kMultiples[c]);
+      }
+      const PrivateState mine = sparse_->solve(other.shared, {.training = rest, .held_out = {}});
+      const auto score = [&](std::uint32_t i) {
+        return c == ials::trial::kPopularity ? double{state.shared.find("popularity")->values[i]}
+                                             : sparse_->score(other.shared, mine, i);
+      };
+      std::vector<double> others;
+      for (std::uint32_t i = 0; i < kItems; ++i) {
+        if (std::ranges::find(own, i, &Observation::item) == own.end()) others.push_back(score(i));
+      }
+      gains[c] += add(score(own[place].item), others);
+    }
+  }
+  const auto total = sums(*sparse_, Purpose::train, state);
+  for (std::size_t c = 0; c < ials::trial::kSize; ++c) {
+    EXPECT_GT(gains[c], 0);
+    EXPECT_NEAR(total[3][c], gains[c], 1e-9) << c;
+  }
+}
+
+TEST_F(IalsTrialTest, TheBestRidgeIsKeptAndThenEverythingTrains) {
+  const float before = lambda(trained(*sparse_, 0));
+  ServerState state = decided({5, 7, 6, 6.5});
+  EXPECT_EQ(mode(state), kModel);
+  EXPECT_FLOAT_EQ(lambda(state), 2 * before);
+  const auto total = sums(*sparse_, Purpose::train, state);
+  EXPECT_EQ(std::accumulate(total[1].begin(), total[1].end(), 0.0), total[4][event_metric::kTraining]);
+  advance(*sparse_, state, Purpose::train);
+  EXPECT_EQ(mode(state), kModel);
+}
+
+TEST_F(IalsTrialTest, WherePopularityIsAsGoodItIsServed) {
+  ServerState state = decided({5, 7, 6, 7});
+  EXPECT_EQ(mode(state), kPopularity);
+  advance(*sparse_, state, Purpose::train);  // counts all events
+  EXPECT_EQ(mode(state), kPopularity);
+  std::vector<double> counts(kItems, 0.0);
+  for (const auto& own : training_) {
+    for (const Observation& event : own) counts[event.item] += 1;
+  }
+  std::vector<float> scores(kItems);
+  const PrivateState mine = sparse_->solve(state.shared, data(0));
+  sparse_->score_all(state.shared, mine, scores);
+  for (std::uint32_t i = 0; i < kItems; ++i) {
+    const double share = counts[i] / static_cast<double>(training_.size());
+    EXPECT_NEAR(double{scores[i]}, share, 1e-6);
+    EXPECT_NEAR(sparse_->score(state.shared, mine, i), share, 1e-6);
+    const Explanation explanation = sparse_->explain(state.shared, data(0), i);
+    ASSERT_EQ(explanation.parts.size(), 1U);
+    EXPECT_EQ(explanation.parts[0].kind, ScorePart::Kind::item);
+    EXPECT_NEAR(explanation.score, share, 1e-6);
+    EXPECT_EQ(explanation.parts[0].amount, explanation.score);
+  }
+  // What devices measure is what is served.
+  const Quality quality = sparse_->quality(Purpose::measure, sums(*sparse_, Purpose::measure, state));
+  std::ranges::fill(state.shared.find("item_factors")->values, 0.0F);
+  EXPECT_EQ(sparse_->quality(Purpose::measure, sums(*sparse_, Purpose::measure, state)).ndcg_at_10, quality.ndcg_at_10);
+  EXPECT_GT(quality.ndcg_at_10, 0);
+}
+
 TEST_F(IalsTest, PeopleWithoutEventsContributeNothingAndScoreZero) {
   const ServerState state = trained(*model_, 2);
   ring::Contribution contribution;
@@ -325,6 +462,9 @@ TEST_F(IalsTest, WhatItCannotLearnFromIsRefused) {
   ServerState state = model_->initial();
   state.shared.find("scale")->values[0] = 0;
   EXPECT_EQ(model_->check_shared(state.shared).error().code(), ErrorCode::wrong_model);
+  state = model_->initial();
+  state.shared.find("scale")->values[2] = 3;
+  EXPECT_THAT(model_->check_shared(state.shared).error().to_string(), HasSubstr("mode"));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "common/crypto/key_exchange.hpp"
 #include "common/crypto/key_stream.hpp"
+#include "common/privacy/private_encoding.hpp"
 #include "common/ring/packing.hpp"
 #include "simulations/world/secure_cohort.hpp"
 #include "tests/bench/bench_report.hpp"
@@ -29,6 +30,7 @@ struct Options {
   double dropout = 0.1;
   double gamma = 0.05;
   double delta = 0.15;
+  double noise = 0;  // σ of a device, in ring units; 0: none
   bool sweep = false;
 };
 
@@ -141,6 +143,40 @@ nlohmann::ordered_json to_json(const Operations& operations) {
           {"verifications", operations.verifications}};
 }
 
+// What a device pays to hide an update with noise, over what the same encoding costs it without: clipped and rounded at
+// random, a sample for every coordinate, packed again.
+double noise_seconds(const Options& options, crypto::RandomSource& random) {
+  plan::TensorLayout rows{.name = "rows",
+                          .rows = options.dimension,
+                          .columns = 1,
+                          .per_item = true,
+                          .limbs = 1,
+                          .scale_log2 = 8,
+                          .clip = 1};
+  const auto layout = plan::UpdateLayout::create({rows}, options.bits, options.clients);
+  if (!layout) throw std::runtime_error(layout.error().to_string());
+  // A user who rated 165 items, as the mean of the larger film ratings.
+  ring::Contribution update;
+  const std::uint32_t touched = std::min(165U, options.dimension);
+  update.reset(*layout, touched);
+  for (std::uint32_t i = 0; i < touched; ++i) {
+    update.items[i] = i * (options.dimension / touched);
+    update.rows[i] = 0.05 * std::cos(i);
+  }
+  const plan::ClipGroup whole{.tensors = 1, .norm = 256};
+  const auto encoding = privacy::PrivateEncoding::create(*layout, std::span(&whole, 1), touched, options.noise);
+  if (!encoding) throw std::runtime_error(encoding.error().to_string());
+  privacy::PrivateCounts counts;
+  const double noisy = cost_of(5, [&] {
+    if (!encoding->encode(update, random, counts)) std::abort();
+  });
+  ring::EncodeCounts plain;
+  const double without = cost_of(5, [&] {
+    if (!ring::encode(*layout, update, plain)) std::abort();
+  });
+  return noisy - without;
+}
+
 plan::UpdateLayout layout_of(const Options& options) {
   plan::TensorLayout rows{.name = "rows",
                           .rows = 1,
@@ -233,6 +269,7 @@ nlohmann::ordered_json measure(const Options& options, const Rates& rates, crypt
   const double client_floor = floor_of(client_work, rates, options);
   const double coordinator_floor = floor_of(coordinator_work, rates, options);
   const double coordinator = warm.meter.coordinator + warm.meter.recovery;
+  const double noise = options.noise > 0 ? noise_seconds(options, random) : 0;
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   const double dense = static_cast<double>(options.dimension) * options.bits / 8;
@@ -242,6 +279,9 @@ nlohmann::ordered_json measure(const Options& options, const Rates& rates, crypt
           {"dropped", lost},
           {"client_cpu_s", client},
           {"client_cold_cpu_s", client_cold},
+          {"noise_sigma", options.noise},
+          {"noise_cpu_s", noise},
+          {"noise_overhead", noise / client},
           {"client_bytes_up", up},
           {"upload_ratio", up / dense},
           {"coordinator_cpu_s", coordinator},
@@ -273,6 +313,8 @@ int main_of(int argc, char** argv) {
   app.add_option("--dropout", options.dropout, "Share lost between shares and upload")->check(CLI::Range(0.0, 0.33));
   app.add_option("--gamma", options.gamma, "Corrupt share that the sum withstands")->check(CLI::Range(0.0, 0.33));
   app.add_option("--delta", options.delta, "Dropout share that the sum survives")->check(CLI::Range(0.0, 0.33));
+  app.add_option("--noise", options.noise, "Standard deviation of a device's noise, in ring units; 0: none")
+      ->check(CLI::Range(0.0, 1048576.0));
   app.add_flag("--sweep", options.sweep, "76, 128, 256 and 512 members, as a table");
   CLI11_PARSE(app, argc, argv);
   const auto random = crypto::make_system_random();

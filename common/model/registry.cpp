@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/model/bpr/bpr.hpp"
+#include "common/model/ease/ease.hpp"
 #include "common/model/ials/ials.hpp"
 #include "common/model/mf/mf.hpp"
 #include "common/model/nmf/nmf.hpp"
@@ -11,7 +12,8 @@
 namespace chorus::model {
 
 const std::vector<Family>& families() {
-  static const std::vector<Family> all = {bpr::family(), ials::family(), mf::family(), nmf::family(), svd::family()};
+  static const std::vector<Family> all = {bpr::family(), ease::family(), ials::family(),
+                                          mf::family(),  nmf::family(),  svd::family()};
   return all;
 }
 

@@ -108,10 +108,10 @@ class RatingFamilyTest : public ::testing::Test {
     ASSERT_TRUE(model.check_shared(state.shared).has_value());
   }
 
-  // After the survey and `rounds` of training.
+  // After the survey, if there is one, and `rounds` of training.
   ServerState trained(const Model& model, int rounds) const {
     ServerState state = model.initial();
-    advance(model, state, Purpose::survey);
+    if (model.needs_survey()) advance(model, state, Purpose::survey);
     for (int r = 0; r < rounds; ++r) advance(model, state, Purpose::train);
     return state;
   }

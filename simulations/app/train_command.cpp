@@ -167,6 +167,7 @@ Result<int> train(const Arguments& arguments) {
         CHORUS_TRY(auto described, dataset::make_catalogue(*split.train.items, data.descriptions));
         catalogue = std::make_shared<const dataset::Catalogue>(std::move(described));
       }
+      settings.people = split.train.user_count();
       if (summary.runs.empty()) {
         summary.data = summarise(arguments, data.report, split);
         say_what_was_left_out(summary.data, data.report);

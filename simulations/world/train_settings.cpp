@@ -155,6 +155,7 @@ Result<std::unique_ptr<model::Model>> TrainSettings::make_model(
   model::Settings complete = model;
   if (const auto update = complete.find("update"); update != complete.end() && update->second == "dp") {
     complete.try_emplace("cohort", fmt::format("{}", cohort_size));
+    if (people > 0) complete.try_emplace("people", fmt::format("{}", people));
     return model::make_model(
         family, complete,
         {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)});

@@ -25,6 +25,7 @@ struct TrainSettings {
   double participation = 1;
   CohortOrder order = CohortOrder::random;
   std::uint32_t cohort_size = 512;  // members of one secure sum
+  std::uint64_t people = 0;         // about how many take part; 0: unknown
   std::optional<double> epsilon;    // of a private update; infinite: asked for, without noise
   std::optional<double> delta;
 

@@ -22,6 +22,7 @@ const std::vector<SettingDescription>& descriptions() {
       {"update", "dp", "what devices upload and how the coordinator steps: dp is private, the others are not"},
       {"mu", "1.848",
        "the privacy budget of all rounds together as Gaussian privacy, a user's whole data; 0: no noise"},
+      {"people", "6040", "about how many take part: the more, the finer the questions"},
       {"against", "readers", "whom the budget is against: readers of the model, or the coordinator, who sees more"},
       {"cohort", "512", "members of one secure sum; the more, the less noise against the coordinator"},
       {"features", "on", "on: learn from the catalogue's genres, years and titles"},
@@ -71,6 +72,7 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
   Options options;
   static_cast<void>(reader.choice("update", kUpdates));
   options.mu = reader.number("mu", 0, 1e3);
+  const double people = reader.number("people", 1, 1e12);
   options.per_cohort = reader.choice("against", kAgainst) == kAgainst[1];
   options.cohort = static_cast<std::uint32_t>(reader.integer("cohort", 1, 1'000'000));
   options.features = reader.choice("features", kSwitch) == "on";
@@ -78,7 +80,7 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
   CHORUS_TRY(Settings settings, std::move(reader).finish());
   CHORUS_TRY_DO(check_shape("mf", dataset::Feedback::ratings, shape));
 
-  Recipe recipe = recipe_for(options.mu);
+  Recipe recipe = recipe_for(options.mu, people);
   if (clip) recipe.residual_clip = *clip;
   const double mu = options.mu;
   const std::uint32_t most_items = shape.contract.max_items_per_user;

@@ -35,6 +35,13 @@ constexpr Recipe wide() {
   r.taste_threshold = 0.2;
   return r;
 }
+// Of crowds so large that the noise is nearly nothing: more directions.
+constexpr Recipe widest() {
+  Recipe r = recipe(30, 5, 0.08, 0.15, 0.04);
+  r.taste_threshold = 0.2;
+  r.rank = 12;
+  return r;
+}
 constexpr Recipe middle() {
   Recipe r = recipe(1.0204, 4, 0.08, 0.15, 0.04);
   r.count_part = 0.3;
@@ -64,16 +71,22 @@ constexpr Recipe narrow(double mu, double taste_share, double count_part, double
 }
 
 // For ε = 1, 2, 5, 10 and 20 at δ = 1e-6.
-constexpr Recipe kRecipes[] = {narrow(0.2367, 0.02, 0.4, 1.5), narrow(0.4483, 0.03, 0.3, 2), middle(),
-                               recipe(1.8481, 5, 0.12, 0.15, 0.04), wide()};
+constexpr Recipe kRecipes[] = {narrow(0.2367, 0.02, 0.4, 1.5),
+                               narrow(0.4483, 0.03, 0.3, 2),
+                               middle(),
+                               recipe(1.8481, 5, 0.12, 0.15, 0.04),
+                               wide(),
+                               widest()};
 // Later passes know more and ask more.
 constexpr double kGrowth = 1.5;
 
 }  // namespace
 
-const Recipe& recipe_for(double mu) noexcept {
+const Recipe& recipe_for(double mu, double people) noexcept {
   if (!(mu > 0)) return *std::rbegin(kRecipes);
-  return *std::ranges::min_element(kRecipes, {}, [mu](const Recipe& r) { return std::max(mu / r.mu, r.mu / mu); });
+  const double like = mu * people / kRecipePeople;
+  return *std::ranges::min_element(kRecipes, {},
+                                   [like](const Recipe& r) { return std::max(like / r.mu, r.mu / like); });
 }
 
 std::vector<Step> steps_of(const Recipe& r) {

@@ -41,8 +41,11 @@ struct Recipe {
   double prior_widening = 0;   // ρ
 };
 
+// The recipes were made for so many people. Noise is the same for any crowd and a sum grows with it: so many times more
+// people are like so many times the budget.
+inline constexpr double kRecipePeople = 6040;
 // The one made for the nearest budget; the widest for 0, which is without noise.
-[[nodiscard]] const Recipe& recipe_for(double mu) noexcept;
+[[nodiscard]] const Recipe& recipe_for(double mu, double people) noexcept;
 
 struct Step {
   Question question = Question::counts;

@@ -10,6 +10,7 @@
 #include "common/model/model.hpp"
 #include "common/plan/floors.hpp"
 #include "common/plan/round_plan.hpp"
+#include "common/privacy/device_ledger.hpp"
 #include "common/protocol/documents.hpp"
 
 namespace chorus::client {
@@ -31,6 +32,13 @@ struct Consent {
   // How long ago the other members were enrolled, at least: whoever can mint identities in a hurry could surround this
   // device with its own. Lower it for demonstrations alone.
   std::chrono::seconds least_identity_age = std::chrono::days(30);
+  // All that this device gives away, ever, by the exact accountant and with participation for certain; a round that
+  // does not fit is refused (budget_exhausted).
+  privacy::Budget budget{.epsilon = 8, .delta = 1e-5};
+  // ε of a single round at the budget's δ, at most. Lower it to spread the budget over more rounds.
+  double most_round_epsilon = 8;
+  // Between two updates, at least. Raise it where a coordinator asks too often.
+  std::chrono::seconds least_interval{0};
 };
 
 // Immutable, thread-safe.
@@ -41,6 +49,14 @@ class Policy {
 
   [[nodiscard]] const plan::Floors& floors() const noexcept { return floors_; }
   [[nodiscard]] const Consent& consent() const noexcept { return consent_; }
+
+  // What the privacy ledger holds a round against.
+  [[nodiscard]] privacy::LedgerLimits ledger_limits() const noexcept {
+    return {.budget = consent_.budget,
+            .most_round_epsilon = consent_.most_round_epsilon,
+            .least_interval = consent_.least_interval,
+            .without_noise = consent_.without_noise};
+  }
 
   // Errors, in this order: wrong_job; stale_round (not above the highest round, or more than the allowed jump above
   // it); parameter_below_floor, parameter_above_ceiling, cohort_too_small (floors); parameter_above_ceiling (upload

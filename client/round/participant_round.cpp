@@ -23,6 +23,9 @@ constexpr plan::Floors kReadable{.least_survivors = 1,
                                  .most_coordinates = plan::UpdateLayout::kMaxCoordinates,
                                  .longest_phase = std::chrono::hours(24)};
 
+// compute() encodes without noise, whatever the plan says: the ledger charges what was done.
+constexpr std::uint64_t kNoNoiseWasAdded = 0;
+
 // What a message may be on its way, and the other members' clocks differ, beyond a phase's own time.
 constexpr Duration kSlack = 30s;
 
@@ -125,8 +128,9 @@ Status Participant::prepare(Now now) {
                                       .most_members = fields.most_members,
                                       .corrupt = fields.corrupt,
                                       .dropout = fields.dropout};
-  auto round = std::make_unique<OpenRound>(preparing.plan, preparing.deadline, std::move(reserved),
-                                           std::move(preparing.revoked), setup_.store);
+  auto round =
+      std::make_unique<OpenRound>(preparing.plan, preparing.deadline, std::move(reserved), std::move(preparing.revoked),
+                                  setup_.store, setup_.policy.ledger_limits(), kNoNoiseWasAdded);
   const identity::Certificate& authority = setup_.membership.authority();
   round->member.emplace(SumTerms{.h0 = preparing.h0, .layout = layout, .bounds = bounds},
                         SumIdentity{&setup_.membership.statement(), &setup_.membership.key()},

@@ -35,6 +35,12 @@ inline constexpr std::array kMigrations = {
         vote BLOB
       );
     )sql",
+    R"sql(
+      CREATE TABLE ledger (  -- privacy::LedgerEntry; never deleted, its last chain is sealed beside the file
+        sequence INTEGER PRIMARY KEY, round INTEGER NOT NULL, cost INTEGER NOT NULL, honest INTEGER NOT NULL,
+        charged_at INTEGER NOT NULL, chain BLOB NOT NULL
+      );
+    )sql",
 };
 
 inline constexpr int kVersion = static_cast<int>(kMigrations.size());

@@ -60,28 +60,6 @@ Status SqliteStore::reserve(const Participation& started) {
   });
 }
 
-Status SqliteStore::charge(RoundId round) {
-  return guarded("charge the round", [&]() -> Status {
-    SQLite::Transaction change = transaction();
-    {
-      Use charge = use(kCharge);
-      charge->bind(1, static_cast<int>(Ending::lost));
-      charge->bind(2, signed_of(round.value()));
-      charge->bind(3, static_cast<int>(Ending::withheld));
-      if (charge->exec() != 1) {
-        return fail(ErrorCode::duplicate, fmt::format("round {} was charged, or never reserved", round.value()));
-      }
-    }
-    {
-      Use count = use(kCountAttempt);
-      count->bind(1, signed_of(round.value()));
-      count->exec();
-    }
-    change.commit();
-    return {};
-  });
-}
-
 Status SqliteStore::vote(RoundId round, const Digest& survivors) {
   return guarded("write a vote", [&]() -> Status {
     SQLite::Transaction change = transaction();

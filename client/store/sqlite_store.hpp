@@ -40,7 +40,10 @@ class SqliteStore final : public Store {
   Result<RoundId> highest_round() override;
   Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) override;
   Status reserve(const Participation& started) override;
-  Status charge(RoundId round) override;
+  Status charge(RoundId round, const RoundCharge& charge) override;
+  Status afford(const RoundCharge& charge) override;
+  Result<privacy::DeviceLedger> ledger() override;
+  Result<std::vector<privacy::LedgerEntry>> charges(std::size_t most) override;
   Status vote(RoundId round, const Digest& survivors) override;
   Status finish(const Participation& ended) override;
   Result<std::vector<Participation>> history(std::size_t most) override;
@@ -53,7 +56,8 @@ class SqliteStore final : public Store {
   SqliteStore(const std::filesystem::path& file, const StoreOptions& options)
       : file_(file),
         database_(file.empty() ? std::string(":memory:") : file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
-                  static_cast<int>(options.busy_timeout.count())) {}
+                  static_cast<int>(options.busy_timeout.count())),
+        durable_(options.survives_power_loss) {}
 
   Status prepare(const StoreOptions& options);
   Use use(Sql which);
@@ -80,11 +84,20 @@ class SqliteStore final : public Store {
   Status put_document(const char* name, const protocol::Signed& header, std::uint32_t items, ByteView content);
   void write_document(const char* name, const protocol::Signed& header, std::uint32_t items, ByteView content);
   void write_round(Sql which, const Participation& line);
+  std::vector<privacy::LedgerEntry> read_charges(Use& rows);
+  // The seal of the ledger with the charge.
+  Result<privacy::LedgerSeal> enter_charge(RoundId round, const RoundCharge& charge);
+  // The ledger's seal lies beside the file, in a file of its own: a copy of the one does not bring back the other.
+  [[nodiscard]] std::filesystem::path seal_file() const { return file_.string() + ".seal"; }
+  Result<std::optional<privacy::LedgerSeal>> read_seal();
+  Status write_seal(const privacy::LedgerSeal& seal);
 
   std::filesystem::path file_;
   SQLite::Database database_;
   std::array<std::unique_ptr<SQLite::Statement>, kStatements> statements_;
   SessionLock session_;
+  bool durable_;
+  std::optional<privacy::LedgerSeal> memory_seal_;  // of a store without a file
 };
 
 }  // namespace chorus::client

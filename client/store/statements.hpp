@@ -34,6 +34,9 @@ enum Sql : std::size_t {
   kVote,
   kVoted,
   kHistory,
+  kLedger,
+  kLatestCharges,
+  kEnterCharge,
   kStatements,
 };
 
@@ -63,9 +66,12 @@ inline constexpr std::array<const char*, kStatements> kSql = {
     "SELECT vote FROM rounds WHERE round = ?",
     "SELECT cohort, purpose, model_version, model_id, started_at, members, survivors, bytes_up, bytes_down, ending, "
     "reason, round FROM rounds ORDER BY round DESC LIMIT ?",
+    "SELECT sequence, round, cost, honest, charged_at, chain FROM ledger ORDER BY sequence",
+    "SELECT sequence, round, cost, honest, charged_at, chain FROM ledger ORDER BY sequence DESC LIMIT ?",
+    "INSERT INTO ledger (sequence, round, cost, honest, charged_at, chain) VALUES (?, ?, ?, ?, ?, ?)",
 };
 
-// SQLite's integers are signed; ours on disk are counts far below 2^63.
+// SQLite's integers are signed; ours on disk are counts far below 2^63, or bits that come back as they were.
 inline std::int64_t signed_of(std::uint64_t value) {
   return static_cast<std::int64_t>(value);
 }

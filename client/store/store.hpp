@@ -20,6 +20,7 @@
 #include "common/crypto/secret_bytes.hpp"
 #include "common/crypto/signature.hpp"
 #include "common/plan/round_plan.hpp"
+#include "common/privacy/device_ledger.hpp"
 #include "common/protocol/documents.hpp"
 
 namespace chorus::client {
@@ -88,6 +89,16 @@ struct LastContact {
   friend bool operator==(const LastContact&, const LastContact&) = default;
 };
 
+// What a round's update is charged with in the privacy ledger.
+struct RoundCharge {
+  privacy::Cost cost = privacy::Cost::unbounded();
+  std::uint32_t honest = 0;  // N, the honest contributors that hide this one
+  privacy::LedgerLimits limits{};
+  WallTime now{};
+};
+// A round without noise, agreed to by name.
+inline const RoundCharge kWithoutNoise{.limits = {.without_noise = true}};
+
 struct RatingCounts {
   std::size_t training = 0;
   std::size_t held_out = 0;
@@ -120,7 +131,8 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<protocol::Signed>> model_header() = 0;
   [[nodiscard]] virtual Result<std::optional<StoredModel>> model() = 0;
   [[nodiscard]] virtual Status put_model(const StoredModel& model) = 0;
-  // Drops coordinator, job, catalogue, model, reservations and history; keeps the ratings.
+  // Drops coordinator, job, catalogue, model, reservations and history; keeps the ratings, and the privacy ledger: what
+  // was given away stays given.
   [[nodiscard]] virtual Status leave() = 0;
 
   // --- rounds
@@ -128,11 +140,21 @@ class Store {
   [[nodiscard]] virtual Result<RoundId> highest_round() = 0;
   // How often an update of this kind was charged for this model.
   [[nodiscard]] virtual Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) = 0;
-  // Durable when it returns: raises highest_round and writes `started` into the history as withheld. Errors: stale_round, unless started.round is above highest_round.
+  // Durable when it returns: raises highest_round and writes `started` into the history as withheld. Errors:
+  // stale_round, unless started.round is above highest_round.
   [[nodiscard]] virtual Status reserve(const Participation& started) = 0;
-  // Durable when it returns, before the first byte of the masked update leaves: counts the attempt, and the round
-  // becomes a lost one, until finish() knows better. Once a round. Errors: duplicate (also for a round that was never reserved).
-  [[nodiscard]] virtual Status charge(RoundId round) = 0;
+  // Durable when it returns, before the first byte of the masked update leaves: enters the charge into the ledger,
+  // counts the attempt, and the round becomes a lost one, until finish() knows better. Once a round. Errors: duplicate
+  // (also for a round that was never reserved); those of afford(). If the seal cannot be written the charge may stay,
+  // unused.
+  [[nodiscard]] virtual Status charge(RoundId round, const RoundCharge& charge) = 0;
+  // Whether charge() would be granted now. Writes nothing. Errors: those of privacy::DeviceLedger::afford; corrupt (the
+  // ledger was damaged or rolled back).
+  [[nodiscard]] virtual Status afford(const RoundCharge& charge) = 0;
+  // Errors: corrupt.
+  [[nodiscard]] virtual Result<privacy::DeviceLedger> ledger() = 0;
+  // The latest charges, newest first.
+  [[nodiscard]] virtual Result<std::vector<privacy::LedgerEntry>> charges(std::size_t most) = 0;
   // Durable when it returns, before a vote for this set of survivors (secagg's h3) leaves; the same one may be voted
   // for again. Errors: already_signed; not_found (never reserved).
   [[nodiscard]] virtual Status vote(RoundId round, const Digest& survivors) = 0;

@@ -1,5 +1,6 @@
 #include "client/store/store_file.hpp"
 
+#include <array>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -22,6 +23,16 @@ Error system_error_at(int number, std::string_view doing, const std::filesystem:
   }
   return Error(code, fmt::format("cannot {}: {}", doing, std::generic_category().message(number)), place.string());
 }
+
+struct Descriptor {
+  explicit Descriptor(int opened) noexcept : number(opened) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (number >= 0) ::close(number);
+  }
+  int number;
+};
 
 Status make_private_folders(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> missing;
@@ -61,6 +72,46 @@ Status prepare_private_file(const std::filesystem::path& file) {
   if ((found.st_mode & 077) != 0 && ::chmod(file.c_str(), 0600) != 0) {
     return fail(system_error_at(errno, "make the store private", file));
   }
+  return {};
+}
+
+Result<std::optional<Bytes>> read_private_file(const std::filesystem::path& file) {
+  constexpr std::size_t kMost = std::size_t{64} * 1024;
+  const Descriptor in(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (in.number < 0) {
+    if (errno == ENOENT) return std::nullopt;
+    return fail(system_error_at(errno, "read a file of the store", file));
+  }
+  Bytes bytes;
+  for (std::array<std::uint8_t, 4096> block;;) {
+    const ssize_t got = ::read(in.number, block.data(), block.size());
+    if (got == 0) return bytes;
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail(system_error_at(errno, "read a file of the store", file));
+    bytes.insert(bytes.end(), block.begin(), block.begin() + got);
+    if (bytes.size() > kMost) return fail(ErrorCode::too_large, "a file of the store is too large", file.string());
+  }
+}
+
+Status replace_private_file(const std::filesystem::path& file, ByteView bytes, bool durable) {
+  const std::filesystem::path next = file.string() + ".new";
+  const auto failed = [&](std::string_view doing) { return fail(system_error_at(errno, doing, file)); };
+  {
+    const Descriptor out(::open(next.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600));
+    if (out.number < 0) return failed("write a file of the store");
+    while (!bytes.empty()) {
+      const ssize_t put = ::write(out.number, bytes.data(), bytes.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) return failed("write a file of the store");
+      bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+    if (durable && ::fsync(out.number) != 0) return failed("write a file of the store");
+  }
+  if (::rename(next.c_str(), file.c_str()) != 0) return failed("replace a file of the store");
+  if (!durable) return {};
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  const Descriptor at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (at.number < 0 || ::fsync(at.number) != 0) return failed("replace a file of the store");
   return {};
 }
 

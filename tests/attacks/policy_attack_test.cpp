@@ -134,7 +134,7 @@ TEST(Attack, Row07AModelIsAnsweredThreeTimesAtMost) {
     Device device(*store);
     EXPECT_EQ(code_of(device.consider(device.fields(round))), std::nullopt);
     EXPECT_EQ(code_of(device.reserve(device.fields(round))), std::nullopt);
-    EXPECT_EQ(code_of(store->charge(RoundId(round))),
+    EXPECT_EQ(code_of(store->charge(RoundId(round), client::kWithoutNoise)),
               std::nullopt);  // the update leaves; what becomes of it is the same
   }
   const auto store = file.open();
@@ -159,11 +159,11 @@ TEST(Attack, Row07ARestoredProcessIsBoundByWhatItPromised) {
     const auto store = file.open();
     Device device(*store);
     EXPECT_EQ(code_of(device.reserve(device.fields(5))), std::nullopt);
-    EXPECT_EQ(code_of(store->charge(RoundId(5))), std::nullopt);
+    EXPECT_EQ(code_of(store->charge(RoundId(5), client::kWithoutNoise)), std::nullopt);
     EXPECT_EQ(code_of(store->vote(RoundId(5), Digest{1})), std::nullopt);
   }
   const auto store = file.open();
-  EXPECT_EQ(code_of(store->charge(RoundId(5))), ErrorCode::duplicate);
+  EXPECT_EQ(code_of(store->charge(RoundId(5), client::kWithoutNoise)), ErrorCode::duplicate);
   EXPECT_EQ(code_of(store->vote(RoundId(5), Digest{1})), std::nullopt);
   EXPECT_EQ(code_of(store->vote(RoundId(5), Digest{2})), ErrorCode::already_signed);
 }
@@ -430,7 +430,7 @@ TEST(Attack, Row15AnUpdateThatCannotBePaidAnyMoreStays) {
   play.recast(kVictim, &make_member<FullChecks>, nullptr, &ledger);
   play.play_to_shares();
   EXPECT_EQ(code_of(Device(*elsewhere).reserve(Device(*elsewhere).fields(2))), std::nullopt);
-  EXPECT_EQ(code_of(elsewhere->charge(RoundId(2))), std::nullopt);
+  EXPECT_EQ(code_of(elsewhere->charge(RoundId(2), client::kWithoutNoise)), std::nullopt);
   EXPECT_EQ(code_of(play.tell_delivery(play.part(kVictim), play.delivery(kVictim, play.everybody()))),
             ErrorCode::budget_exhausted);
   EXPECT_FALSE(play.released(kVictim).masked);

@@ -57,7 +57,7 @@ TEST_F(Promises, AReservedRoundIsWithheldUntilItIsChargedAndLostUntilItsResultCo
   ASSERT_TRUE(store->reserve(round(5)));
   reopen();
   EXPECT_EQ(latest(), Ending::withheld) << "whatever the caller's line says";
-  ASSERT_TRUE(store->charge(RoundId(5)));
+  ASSERT_TRUE(store->charge(RoundId(5), kWithoutNoise));
   reopen();
   EXPECT_EQ(latest(), Ending::lost);
   Participation ended = round(5);
@@ -71,40 +71,40 @@ TEST_F(Promises, AReservedRoundIsWithheldUntilItIsChargedAndLostUntilItsResultCo
 
 TEST_F(Promises, ARoundIsChargedOnce) {
   ASSERT_TRUE(store->reserve(round(5)));
-  ASSERT_TRUE(store->charge(RoundId(5)));
-  EXPECT_EQ(store->charge(RoundId(5)).error().code(), ErrorCode::duplicate);
+  ASSERT_TRUE(store->charge(RoundId(5), kWithoutNoise));
+  EXPECT_EQ(store->charge(RoundId(5), kWithoutNoise).error().code(), ErrorCode::duplicate);
   reopen();
-  EXPECT_EQ(store->charge(RoundId(5)).error().code(), ErrorCode::duplicate);
+  EXPECT_EQ(store->charge(RoundId(5), kWithoutNoise).error().code(), ErrorCode::duplicate);
   EXPECT_EQ(attempts(1), 1U);
   // Nor after its result came.
   Participation ended = round(5);
   ended.ending = Ending::published;
   ASSERT_TRUE(store->finish(ended));
-  EXPECT_EQ(store->charge(RoundId(5)).error().code(), ErrorCode::duplicate);
+  EXPECT_EQ(store->charge(RoundId(5), kWithoutNoise).error().code(), ErrorCode::duplicate);
   EXPECT_EQ(attempts(1), 1U);
   EXPECT_EQ(latest(), Ending::published);
 }
 
 TEST_F(Promises, ARoundThatWasNeverReservedIsNotCharged) {
-  EXPECT_EQ(store->charge(RoundId(5)).error().code(), ErrorCode::duplicate);
+  EXPECT_EQ(store->charge(RoundId(5), kWithoutNoise).error().code(), ErrorCode::duplicate);
   ASSERT_TRUE(store->reserve(round(5)));
-  EXPECT_EQ(store->charge(RoundId(6)).error().code(), ErrorCode::duplicate);
+  EXPECT_EQ(store->charge(RoundId(6), kWithoutNoise).error().code(), ErrorCode::duplicate);
   EXPECT_EQ(attempts(1), 0U);
 }
 
 TEST_F(Promises, AttemptsAreWhatWasChargedForEachModelAndPurpose) {
   ASSERT_TRUE(store->reserve(round(1, 1)));
   EXPECT_EQ(attempts(1), 0U) << "nothing has left yet";
-  ASSERT_TRUE(store->charge(RoundId(1)));
+  ASSERT_TRUE(store->charge(RoundId(1), kWithoutNoise));
   ASSERT_TRUE(store->reserve(round(2, 1)));  // the device left this one early
   ASSERT_TRUE(store->reserve(round(3, 1)));
-  ASSERT_TRUE(store->charge(RoundId(3)));
+  ASSERT_TRUE(store->charge(RoundId(3), kWithoutNoise));
   ASSERT_TRUE(store->reserve(round(4, 2)));
-  ASSERT_TRUE(store->charge(RoundId(4)));
+  ASSERT_TRUE(store->charge(RoundId(4), kWithoutNoise));
   Participation survey = round(5, 1);
   survey.purpose = plan::Purpose::survey;
   ASSERT_TRUE(store->reserve(survey));
-  ASSERT_TRUE(store->charge(RoundId(5)));
+  ASSERT_TRUE(store->charge(RoundId(5), kWithoutNoise));
   reopen();
   EXPECT_EQ(attempts(1), 2U);
   EXPECT_EQ(attempts(2), 1U);
@@ -114,7 +114,7 @@ TEST_F(Promises, AttemptsAreWhatWasChargedForEachModelAndPurpose) {
 
 TEST_F(Promises, OneSetOfSurvivorsIsVotedForEver) {
   ASSERT_TRUE(store->reserve(round(5)));
-  ASSERT_TRUE(store->charge(RoundId(5)));
+  ASSERT_TRUE(store->charge(RoundId(5), kWithoutNoise));
   ASSERT_TRUE(store->vote(RoundId(5), digest(1)));
   EXPECT_TRUE(store->vote(RoundId(5), digest(1))) << "the same again says nothing new";
   EXPECT_EQ(store->vote(RoundId(5), digest(2)).error().code(), ErrorCode::already_signed);

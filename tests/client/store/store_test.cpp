@@ -140,7 +140,7 @@ TEST_F(StoreTest, LeavingKeepsTheRatingsAlone) {
   ASSERT_TRUE(store->join({}, document(1)));
   ASSERT_TRUE(store->put_model({document(3), 17, Bytes(10)}));
   ASSERT_TRUE(store->reserve(round(5)));
-  ASSERT_TRUE(store->charge(RoundId(5)));
+  ASSERT_TRUE(store->charge(RoundId(5), kWithoutNoise));
   ASSERT_TRUE(store->leave());
   EXPECT_EQ(store->ratings()->size(), 1U);
   EXPECT_FALSE(*store->coordinator_key());
@@ -280,8 +280,8 @@ TEST_F(StoreTest, AStoreInMemoryBehavesTheSame) {
   ASSERT_TRUE((*store)->begin_session());
   ASSERT_TRUE((*store)->put_ratings(std::vector<StoredRating>{{"a", 1, 1, false}}));
   ASSERT_TRUE((*store)->reserve(round(5)));
-  ASSERT_TRUE((*store)->charge(RoundId(5)));
-  EXPECT_EQ((*store)->charge(RoundId(5)).error().code(), ErrorCode::duplicate);
+  ASSERT_TRUE((*store)->charge(RoundId(5), kWithoutNoise));
+  EXPECT_EQ((*store)->charge(RoundId(5), kWithoutNoise).error().code(), ErrorCode::duplicate);
   EXPECT_EQ((*store)->ratings()->size(), 1U);
 }
 

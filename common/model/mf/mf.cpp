@@ -55,6 +55,7 @@ std::vector<SettingDescription> describe(const Preset& preset) {
       {"twin", preset.twin, "on: prior means of the factors, learned from who rated what; newton and vb"},
       {"twin_rank", "16", "numbers of a factor of the twin"},
       {"twin_rounds", "6", "in so many rounds, from the first, the twin learns too"},
+      {"least_raters", "1", "an item that fewer people rated in a round keeps what was published of it"},
       {"seed", "1", "seed of the initial item factors"},
       {"initial_scale", "0.1", "standard deviation of the initial item factors"},
       {"bits", "24", "bits of an uploaded number: 24 or 32"},
@@ -104,6 +105,7 @@ Parameters read(SettingsReader& reader) {
   parameters.twin = reader.choice("twin", kSwitch) == "on";
   parameters.twin_rank = static_cast<std::uint32_t>(reader.integer("twin_rank", 1, kMaxRank));
   parameters.twin_rounds = static_cast<std::uint32_t>(reader.integer("twin_rounds", 1, 1000));
+  parameters.least_raters = static_cast<std::uint32_t>(reader.integer("least_raters", 1, 1'000'000));
   parameters.seed = reader.integer("seed", 0, ~std::uint64_t{0});
   parameters.initial_scale = reader.number("initial_scale", 1e-6, 10);
   parameters.bits = reader.choice("bits", kBits) == kBits[0] ? 24 : 32;

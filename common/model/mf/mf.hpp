@@ -51,7 +51,8 @@ struct Parameters {
   double noise = 0;                         // σ², of a standardised rating, before it is learned; vb
   bool twin = false;                        // learn prior means from who rated what (twin.hpp)
   std::uint32_t twin_rank = 0;
-  std::uint32_t twin_rounds = 0;  // in so many rounds, from the first, the twin learns too
+  std::uint32_t least_raters = 1;  // of a round, for an item's row to be published anew
+  std::uint32_t twin_rounds = 0;   // in so many rounds, from the first, the twin learns too
 };
 
 class Mf : public Model {
@@ -122,6 +123,9 @@ class Mf : public Model {
   [[nodiscard]] std::vector<double> curvature(std::span<const std::vector<double>> sums) const;
   // Errors: wrong_model. REQUIRES: the tensors of mf have their sizes.
   [[nodiscard]] static Status check_scale(const TensorSet& shared);
+  // The count threshold, for the readers of the model: rows of items that fewer than least_raters people rated in the
+  // round stay as they were `before`.
+  void withhold_rare(const TensorSet& before, TensorSet& after) const;
   // n_i becomes the popularity, one more training round is behind the model.
   void count_round(ServerState& state, std::span<const double> counts) const;
 

@@ -31,6 +31,12 @@ constexpr int kWideningIterations = 8;
 constexpr double kForget = 1.2;            // of P between passes: the linearisation moves
 constexpr double kLeastEigenvalue = 0.05;  // of I + S
 
+// The count threshold: what few people said of an item is not published, noise or not; its row is what its features
+// say. About four people with the usual number of ratings.
+bool withheld(float count) {
+  return double{count} < kLeastCount;
+}
+
 // Names of the hidden state.
 constexpr const char* kMass = "mass";                     // D_i = Σ w_ui, [items]
 constexpr const char* kCountVariance = "count_variance";  // [items]
@@ -331,6 +337,7 @@ void Private::apply_means(ServerState& state, std::span<const std::vector<double
     SmallMatrix normal(kK * kK, 0);
     std::vector<double> right(kK, 0);
     for (std::size_t i = 0; i < m; ++i) {
+      if (withheld(counts[i])) continue;
       const double* const row = f.data() + i * kK;
       const double trust = 1 / (tau * mass[i] * mass[i] + nu[i]);
       for (std::size_t k = 0; k < kK; ++k) {
@@ -349,6 +356,7 @@ void Private::apply_means(ServerState& state, std::span<const std::vector<double
       std::ranges::fill(gamma, 0);
     }
     double sum = 0;
+    double told = 0;
     for (std::size_t i = 0; i < m; ++i) {
       double prior = 0;
       for (std::size_t k = 0; k < kK; ++k) prior += f[i * kK + k] * gamma[k];
@@ -356,13 +364,21 @@ void Private::apply_means(ServerState& state, std::span<const std::vector<double
       const double away = tau * mass[i] * (answer[i] - mass[i] * prior) / below;
       mean[i] = prior + away;
       variance[i] = tau * nu[i] / below;
+      if (withheld(counts[i])) continue;
       sum += away * away + variance[i];
+      told += 1;
     }
-    tau = std::max(sum / static_cast<double>(m), 1e-4);
+    if (told > 0) tau = std::max(sum / told, 1e-4);
   }
   std::vector<float>& factors = state.shared.tensors[private_tensor::kFactors].values;
   std::vector<float>& uncertainty = state.shared.tensors[private_tensor::kUncertainty].values;
   for (std::size_t i = 0; i < m; ++i) {
+    if (withheld(counts[i])) {  // what the features say, and no more
+      double prior = 0;
+      for (std::size_t k = 0; k < kK; ++k) prior += f[i * kK + k] * gamma[k];
+      mean[i] = prior;
+      variance[i] = tau;
+    }
     factors[i * (kK + 1)] = static_cast<float>(mean[i]);
     uncertainty[i] = static_cast<float>(recipe_.noise + variance[i]);
   }
@@ -472,11 +488,13 @@ void Private::apply_residuals(ServerState& state, std::span<const std::vector<do
     for (int iteration = 0; iteration < kWideningIterations; ++iteration) {
       std::vector<double> next(n, 0);
       for (std::size_t i = 0; i < m; ++i) {
+        if (withheld(counts[i])) continue;
         const Gain gain = gain_of(mass[i], prior_of(i));
         const std::vector<double> step = answer_of(i, gain.k);
         for (std::size_t k = 1; k < n; ++k) next[k] += step[k] * step[k] + gain.p[k * n + k];
+        next[0] += 1;  // how many items tell
       }
-      for (std::size_t k = 1; k < n; ++k) width[k] = std::max(next[k] / static_cast<double>(m), 1e-6);
+      for (std::size_t k = 1; k < n && next[0] > 0; ++k) width[k] = std::max(next[k] / next[0], 1e-6);
     }
     std::vector<double> full(m * n * n);
     for (std::size_t i = 0; i < m; ++i) std::ranges::copy(prior_of(i), full.data() + i * n * n);
@@ -484,6 +502,7 @@ void Private::apply_residuals(ServerState& state, std::span<const std::vector<do
   }
   std::vector<float>& uncertainty = state.shared.tensors[private_tensor::kUncertainty].values;
   for (std::size_t i = 0; i < m; ++i) {
+    if (withheld(counts[i])) continue;
     double* const p = covariance.data() + i * n * n;
     const Gain gain = gain_of(mass[i], SmallMatrix(p, p + n * n));
     const std::vector<double> step = answer_of(i, gain.k);

@@ -63,7 +63,24 @@ Status Mf::step(plan::Purpose purpose, ServerState& state, std::span<const std::
     apply_survey(state, sums);
     return {};
   }
-  return apply_training(state, sums);
+  if (parameters_.least_raters == 1) return apply_training(state, sums);
+  const TensorSet before = state.shared;
+  CHORUS_TRY_DO(apply_training(state, sums));
+  withhold_rare(before, state.shared);
+  return {};
+}
+
+void Mf::withhold_rare(const TensorSet& before, TensorSet& after) const {
+  const std::vector<float> counts = after.find("popularity")->values;  // of this round
+  for (std::size_t t = 0; t < after.tensors.size(); ++t) {
+    Tensor& tensor = after.tensors[t];
+    if (tensor.rows != shape_.items) continue;
+    const std::size_t width = tensor.columns;
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      if (counts[i] >= static_cast<float>(parameters_.least_raters)) continue;
+      std::copy_n(before.tensors[t].values.data() + i * width, width, tensor.values.data() + i * width);
+    }
+  }
 }
 
 void Mf::apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const {

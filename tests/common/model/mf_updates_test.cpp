@@ -146,6 +146,41 @@ TEST_F(MfUpdatesTest, APartOfTheDevicesStepsOnDecayedSums) {
   }
 }
 
+TEST_F(MfUpdatesTest, ItemsThatTooFewRatedKeepWhatWasPublishedOfThem) {
+  for (const char* update : {"newton", "vb", "gradient", "als"}) {
+    SCOPED_TRACE(update);
+    const auto model = make({{"update", update}, {"least_raters", "16"}});
+    ServerState state = model->initial();
+    ASSERT_TRUE(model->step(Purpose::survey, state, sums(*model, Purpose::survey, state), 60).has_value());
+    const TensorSet before = state.shared;
+    const auto total = sums(*model, Purpose::train, state);
+    std::vector<int> counts(kItems, 0);
+    for (std::size_t u = 0; u < training_.size(); ++u) {
+      for (const Observation& rating : training_[u]) ++counts[rating.item];
+    }
+    ASSERT_TRUE(model->step(Purpose::train, state, total, 60).has_value());
+    int kept = 0;
+    for (std::size_t t = 0; t < before.tensors.size(); ++t) {
+      const Tensor& was = before.tensors[t];
+      if (was.rows != kItems) continue;
+      for (std::size_t i = 0; i < kItems; ++i) {
+        const auto same =
+            std::equal(was.values.begin() + static_cast<std::ptrdiff_t>(i * was.columns),
+                       was.values.begin() + static_cast<std::ptrdiff_t>((i + 1) * was.columns),
+                       state.shared.tensors[t].values.begin() + static_cast<std::ptrdiff_t>(i * was.columns));
+        if (counts[i] < 16) {
+          EXPECT_TRUE(same) << was.name << " of item " << i;
+        } else if (t == 0) {
+          EXPECT_FALSE(same) << was.name << " of item " << i;
+        }
+        kept += t == 0 && same ? 1 : 0;
+      }
+    }
+    EXPECT_GT(kept, 0);
+    EXPECT_LT(kept, static_cast<int>(kItems));
+  }
+}
+
 TEST_F(MfUpdatesTest, EveryUpdateLearnsAndClipsNothing) {
   for (const Settings& settings :
        {Settings{{"update", "gradient"}}, Settings{{"update", "als"}}, Settings{{"participation", "0.9"}}}) {

@@ -202,6 +202,25 @@ TEST_F(PrivateTest, WithoutNoiseItLearnsMoreThanTheMeansOfItems) {
   EXPECT_LT(rmse(*model, state), 0.97 * means);
 }
 
+TEST_F(PrivateTest, WhatFewPeopleSaidOfAnItemIsNotPublished) {
+  const auto model = make({{"mu", "0"}});
+  ServerState state = model->initial();
+  auto counts = sums(*model, Purpose::survey, state, [](const auto&, const auto&) {});
+  counts[0][5] = 0.25;  // one person with sixteen ratings
+  counts[0][6] = 5;
+  ASSERT_TRUE(model->step(Purpose::survey, state, counts, kUsers).has_value());
+  // The same answers to the question for means but for one item, of which somebody says much.
+  const auto published = [&](std::size_t item, double said) {
+    ServerState after = state;
+    auto total = sums(*model, Purpose::train, after, [](const auto&, const auto&) {});
+    total[0][2 * item + 1] = said;
+    EXPECT_TRUE(model->step(Purpose::train, after, total, kUsers).has_value());
+    return after.shared.tensors[0].values;
+  };
+  EXPECT_EQ(published(5, 0.1), published(5, 0.9));
+  EXPECT_NE(published(6, 0.1), published(6, 0.9)) << "control: an item that many rated";
+}
+
 TEST_F(PrivateTest, ANonFiniteSumIsRefusedWithItsItemAndNothingChanges) {
   const auto model = make();
   ServerState state = model->initial();

@@ -24,14 +24,14 @@ constexpr int kCoarsestGradient = 6;
 const std::vector<SettingDescription>& descriptions() {
   static const std::vector<SettingDescription> all = {
       {"rank", "31", "numbers of a factor beside the bias"},
-      {"lambda_user", "0.25", "ridge of a person's factor, times the root of the person's events"},
+      {"lambda_user", "0.12", "ridge of a person's factor, times the root of the person's events"},
       {"lambda", "0.5", "ridge of an item's factor, times the root of the mean events of an item"},
-      {"lambda_bias", "0.1", "ridge of an item's bias"},
+      {"lambda_bias", "5", "ridge of an item's bias, alike"},
       {"negatives", "4", "items drawn against each event; people with few events draw more"},
       {"passes", "3", "passes of the local solve"},
       {"rate", "0.7", "server learning rate"},
       {"momentum", "0.3", "server momentum"},
-      {"rounds", "16", "training rounds of the preset"},
+      {"rounds", "12", "training rounds of the preset"},
       {"seed", "1", "seed of the initial item factors and of the drawn items"},
       {"initial_scale", "0.3", "length of an initial item factor, about"},
       {"bits", "24", "bits of an uploaded number: 24 or 32"},

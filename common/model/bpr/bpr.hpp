@@ -2,8 +2,8 @@
 // person chose is worth more than what the person did not.
 //
 //   x_uij = b_i − b_j + p_uᵀ (q_i − q_j)
-//   minimise Σ_u Σ_{i ∈ S_u} 1/K_u Σ_{j ∈ N_ui} ln(1 + e^−x_uij) + Σ_u λ_u/2 |p_u|² + Σ_i (λ_i/2 |q_i|² + λ_b/2 b_i²)
-//   λ_u = λ_user √n_u,   λ_i = λ √(Σ n_u / m);  n_u events of a user, m items
+//   minimise Σ_u Σ_{i ∈ S_u} 1/K_u Σ_{j ∈ N_ui} ln(1 + e^−x_uij) + Σ_u λ_u/2 |p_u|² + Σ_i (λ_q/2 |q_i|² + λ_b/2 b_i²)
+//   λ_u = λ_user √n_u,   λ_q = λ s,   λ_b = λ_bias s,   s = √(Σ n_u / m);  n_u events of a user, m items
 //
 // N_ui are K_u items drawn anew every round among those outside the person's training events (negatives.hpp). The
 // logarithm is bounded by the parabola that touches it at the present x (logistic.hpp), so that every step solves a
@@ -15,7 +15,7 @@
 // those that it has a one; and once w z zᵀ, w = Σ v over the items. The coordinator, with the sums G_i, V_i and
 // C = Σ w z zᵀ / Σ w, steps w_i = [b_i; q_i]:
 //
-//   M_i = V_i C + Λ_i,   m_i ← β m_i + M_i⁻¹ (G_i − Λ_i w_i),   w_i += η m_i
+//   M_i = V_i C + Λ,   m_i ← β m_i + M_i⁻¹ (G_i − Λ w_i),   w_i += η m_i
 //
 // Shared tensors: item_factors [items × D], D = d + 1, rows [b_i; q_i]; progress [1 × 1] the training rounds behind the
 // model; popularity [items × 1] how many had the item in the last training round. Hidden: momentum [items × D].
@@ -36,7 +36,7 @@ struct Parameters {
   std::uint32_t rank = 0;       // d
   double lambda_user = 0;       // of p_u, times the root of the person's events
   double lambda = 0;            // of q_i, times the root of an item's mean events
-  double lambda_bias = 0;       // λ_b
+  double lambda_bias = 0;       // of b_i, alike
   std::uint32_t negatives = 0;  // K_u at least
   std::uint32_t passes = 0;     // of the local solve
   double rate = 0;              // η

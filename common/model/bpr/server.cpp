@@ -80,8 +80,9 @@ Status Bpr::apply_training(ServerState& state, std::span<const std::vector<doubl
   }
   double events = 0;
   for (const double count : sums[tensor::kCount]) events += std::max(0.0, count);
-  std::vector<double> prior(n, parameters_.lambda * std::sqrt(events / static_cast<double>(shape_.items)));
-  prior[0] = parameters_.lambda_bias;
+  const double root = std::sqrt(events / static_cast<double>(shape_.items));
+  std::vector<double> prior(n, parameters_.lambda * root);
+  prior[0] = parameters_.lambda_bias * root;
 
   TensorSet shared = state.shared;
   std::vector<float>& factors = shared.tensors[shared_tensor::kFactors].values;

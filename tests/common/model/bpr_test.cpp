@@ -11,7 +11,7 @@ constexpr double kRate = 0.6;
 constexpr double kMomentum = 0.2;
 constexpr double kUserRidge = 0.1;
 constexpr double kRidge = 0.4;
-constexpr double kBiasRidge = 0.4;
+constexpr double kBiasRidge = 0.2;
 constexpr std::size_t kNegatives = 3;
 constexpr int kPasses = 3;
 constexpr std::uint64_t kSeed = 9;
@@ -24,7 +24,7 @@ class BprTest : public RatingFamilyTest {
                          {{"rank", "5"},
                           {"lambda_user", "0.1"},
                           {"lambda", "0.4"},
-                          {"lambda_bias", "0.4"},
+                          {"lambda_bias", "0.2"},
                           {"negatives", "3"},
                           {"passes", "3"},
                           {"rate", "0.6"},
@@ -117,9 +117,9 @@ struct Central {
   VectorXd prior() const {
     double all = 0;
     for (const double n : events) all += n;
-    VectorXd prior = VectorXd::Constant(w.cols(), kRidge * std::sqrt(all / static_cast<double>(w.rows())));
+    VectorXd prior = VectorXd::Constant(w.cols(), kRidge);
     prior(0) = kBiasRidge;
-    return prior;
+    return prior * std::sqrt(all / static_cast<double>(w.rows()));
   }
   // Minus the gradient of the objective in w, without the ridge.
   MatrixXd descent() const {

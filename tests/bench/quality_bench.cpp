@@ -106,6 +106,27 @@ std::vector<Row> table() {
        "--model mf --set model.update=vb",
        error(1.005, 1.0),
        Reference::biases},
+      {"preset-core",
+       "movietweetings/demo-core",
+       true,
+       {"kfold:5"},
+       "--model mf",
+       error(1.005, 1.0),
+       Reference::biases},
+      {"preset-core-vb",
+       "movietweetings/demo-core",
+       true,
+       {"kfold:5"},
+       "--model mf --set model.update=vb",
+       error(1.005, 1.0),
+       Reference::biases},
+      {"preset-tweetings-events",
+       "movietweetings/100K",
+       false,
+       {"loo"},
+       "--model ials",
+       {{"ndcg@10", Goal::at_least, 1.0, 1.0}},
+       Reference::popularity},
       {"preset-lastfm",
        "lastfm-2k",
        false,
@@ -161,6 +182,7 @@ Result<References> references(const Row& row, const fs::path& folder, std::uint6
       CHORUS_TRY(const dataset::Split split, dataset::make_split(data.ratings, spec, seed, fold, reading));
       if (row.reference == Reference::popularity) {
         found.of_ratio += share * popularity_ndcg(split);
+        if (seed == 1) found.factors += tuned_events_ndcg(split, seed) / spec.folds;
       } else {
         found.of_ratio += share * tuned_biases_rmse(split, scale, seed);
         if (seed == 1) found.factors += tuned_factors_rmse(split, scale, seed) / spec.folds;

@@ -18,7 +18,7 @@ namespace chorus::privacy {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kLeastDelta = 1e-12;
+constexpr double kLeastDelta = 1e-10;
 constexpr double kMostEpsilon = 200;
 constexpr std::size_t kMostPoints = std::size_t{1} << 21;
 // The part of δ that all truncations together may take.

@@ -107,6 +107,21 @@ TEST(PldAccountant, AgreesWithTheExactOneWhereEveryRoundIsCertain) {
   }
 }
 
+TEST(PldAccountant, IsATenThousandthTooLargeAtMostAndNeverTooSmall) {
+  for (const double delta : {1e-5, 1e-9}) {
+    for (const double mu : {0.05, 0.5, 2.0, 8.0}) {
+      for (const std::uint64_t rounds : {1, 30, 1'000}) {
+        const Mechanism mechanism{.noise_multiplier = std::sqrt(static_cast<double>(rounds)) / mu, .rounds = rounds};
+        const double exact = *exact_epsilon(mechanism, delta);
+        const auto found = pld_epsilon(mechanism, delta);
+        ASSERT_TRUE(found.has_value()) << found.error().to_string();
+        EXPECT_GE(*found, exact - 1e-9) << mu << " " << rounds << " " << delta;
+        EXPECT_LE(*found, exact * (1 + 1.2e-4) + 1e-6) << mu << " " << rounds << " " << delta;
+      }
+    }
+  }
+}
+
 TEST(PldAccountant, IsBelowTheRenyiAccountantUnderSubsampling) {
   for (const json& row : vectors("subsampled")) {
     const auto found = pld_epsilon(mechanism_of(row), row["delta"]);

@@ -25,6 +25,7 @@
 #include "client/round/membership.hpp"
 #include "client/round/open_round.hpp"
 #include "client/store/store.hpp"
+#include "client/train/device_data.hpp"
 #include "common/base/time.hpp"
 #include "common/crypto/secret_bytes.hpp"
 #include "common/crypto/signature.hpp"
@@ -148,7 +149,7 @@ class Participant {
   void decline(const ByteArray<32>& session, RoundId round, const Error& error);
   // --- rounds (participant_round.cpp)
   Status prepare(Now now);
-  Result<crypto::ZeroizingBytes> compute(const plan::RoundPlan& plan) const;
+  Result<Update> compute(const plan::RoundPlan& plan) const;
   Status advertise(Now now);
   // Gives the member a step of its secure sum, and sends what it answers; its error leaves the round.
   template <typename Take, typename Answer>

@@ -23,9 +23,6 @@ constexpr plan::Floors kReadable{.least_survivors = 1,
                                  .most_coordinates = plan::UpdateLayout::kMaxCoordinates,
                                  .longest_phase = std::chrono::hours(24)};
 
-// compute() encodes without noise, whatever the plan says: the ledger charges what was done.
-constexpr std::uint64_t kNoNoiseWasAdded = 0;
-
 // What a message may be on its way, and the other members' clocks differ, beyond a phase's own time.
 constexpr Duration kSlack = 30s;
 
@@ -85,7 +82,7 @@ Status Participant::on(const protocol::Manifest& manifest, Now now) {
   return {};
 }
 
-Result<crypto::ZeroizingBytes> Participant::compute(const plan::RoundPlan& plan) const {
+Result<Update> Participant::compute(const plan::RoundPlan& plan) const {
   CHORUS_TRY(const auto stored, setup_.store.model());
   CHORUS_TRY(const auto catalogue_bytes, setup_.store.catalogue());
   if (!stored || !catalogue_bytes || crypto::sha256(stored->tensors) != held_->tensors) {
@@ -95,8 +92,7 @@ Result<crypto::ZeroizingBytes> Participant::compute(const plan::RoundPlan& plan)
   CHORUS_TRY(const auto catalogue, dataset::Catalogue::decode(catalogue_bytes->bytes));
   CHORUS_TRY(const StoredRatings ratings, setup_.store.ratings());
   const DeviceData data = make_device_data(ratings, catalogue, model_->shape().items, job_->contract);
-  ring::EncodeCounts counts;
-  return make_update(*model_, plan.fields().purpose, shared, data, counts);
+  return make_update(*model_, plan.fields().purpose, shared, data, plan.fields().local_noise, setup_.random);
 }
 
 Status Participant::prepare(Now now) {
@@ -118,7 +114,7 @@ Status Participant::prepare(Now now) {
                          .model_version = fields.model_version,
                          .model_id = fields.model_id,
                          .when = now.wall,
-                         .bytes_up = update->size(),
+                         .bytes_up = update->packed.size(),
                          .bytes_down = std::exchange(bytes_down_, 0),
                          .ending = Ending::withheld};
   // Durable before anything leaves: after a crash this round is never entered again.
@@ -130,7 +126,7 @@ Status Participant::prepare(Now now) {
                                       .dropout = fields.dropout};
   auto round =
       std::make_unique<OpenRound>(preparing.plan, preparing.deadline, std::move(reserved), std::move(preparing.revoked),
-                                  setup_.store, setup_.policy.ledger_limits(), kNoNoiseWasAdded);
+                                  setup_.store, setup_.policy.ledger_limits(), update->squared_sensitivity);
   const identity::Certificate& authority = setup_.membership.authority();
   round->member.emplace(SumTerms{.h0 = preparing.h0, .layout = layout, .bounds = bounds},
                         SumIdentity{&setup_.membership.statement(), &setup_.membership.key()},
@@ -138,7 +134,7 @@ Status Participant::prepare(Now now) {
                                                .now = now.wall,
                                                .least_age = setup_.policy.consent().least_identity_age,
                                                .revoked = &round->revoked},
-                        setup_.verified, std::move(*update), setup_.random, round->promises);
+                        setup_.verified, std::move(update->packed), setup_.random, round->promises);
   preparing.round = std::move(round);
   return {};
 }

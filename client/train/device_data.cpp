@@ -25,12 +25,27 @@ DeviceData make_device_data(const StoredRatings& ratings, const dataset::Catalog
   return data;
 }
 
-Result<crypto::ZeroizingBytes> make_update(const model::Model& model, plan::Purpose purpose,
-                                           const model::TensorSet& shared, const DeviceData& data,
-                                           ring::EncodeCounts& counts) {
+Result<Update> make_update(const model::Model& model, plan::Purpose purpose, const model::TensorSet& shared,
+                           const DeviceData& data, double local_noise, crypto::RandomSource& random) {
+  const std::uint64_t rounds = model.training_rounds(shared);
   ring::Contribution contribution;
   model.contribute(purpose, shared, data.view(), contribution);
-  return ring::encode(model.layout(purpose, model.training_rounds(shared)), contribution, counts);
+  if (local_noise == 0) {
+    ring::EncodeCounts counts;
+    CHORUS_TRY(auto packed, ring::encode(model.layout(purpose, rounds), contribution, counts));
+    return Update{.packed = std::move(packed)};
+  }
+  const auto question = model.privacy(purpose, rounds);
+  if (!question) {
+    return fail(ErrorCode::invalid_argument,
+                "the plan asks for noise, and the model does not say how far a device moves its sums",
+                "field 'local_noise'");
+  }
+  CHORUS_TRY(const auto encoding, privacy::PrivateEncoding::create(model.layout(purpose, rounds), question->groups,
+                                                                   question->most_items, local_noise));
+  privacy::PrivateCounts counts;
+  CHORUS_TRY(auto packed, encoding.encode(contribution, random, counts));
+  return Update{.packed = std::move(packed), .squared_sensitivity = encoding.squared_sensitivity()};
 }
 
 }  // namespace chorus::client

@@ -9,6 +9,7 @@
 #include "common/dataset/data_contract.hpp"
 #include "common/model/model.hpp"
 #include "common/plan/round_plan.hpp"
+#include "common/privacy/private_encoding.hpp"
 #include "common/ring/fixed_point.hpp"
 
 namespace chorus::client {
@@ -28,10 +29,17 @@ struct DeviceData {
 [[nodiscard]] DeviceData make_device_data(const StoredRatings& ratings, const dataset::Catalogue& catalogue,
                                           std::size_t items, const dataset::DataContract& contract);
 
+struct Update {
+  crypto::ZeroizingBytes packed;
+  std::uint64_t squared_sensitivity = 0;  // Δ² that its noise was made for, in ring units; 0: there is no noise in it
+};
+
 // Solves, contributes and encodes: layout.packed_size() bytes of the model's layout for this purpose, of the same
-// size whatever the user rated. REQUIRES: `shared` passed model.check_shared. Errors: non_finite.
-[[nodiscard]] Result<crypto::ZeroizingBytes> make_update(const model::Model& model, plan::Purpose purpose,
-                                                         const model::TensorSet& shared, const DeviceData& data,
-                                                         ring::EncodeCounts& counts);
+// size whatever the user rated; clipped, rounded at random and hidden in noise of this deviation where the model states
+// how. REQUIRES: `shared` passed model.check_shared. Errors: non_finite; parameter_below_floor (noise below the floor
+// of the mechanism); invalid_argument (noise for a model that does not say how far a device moves its sums).
+[[nodiscard]] Result<Update> make_update(const model::Model& model, plan::Purpose purpose,
+                                         const model::TensorSet& shared, const DeviceData& data, double local_noise,
+                                         crypto::RandomSource& random);
 
 }  // namespace chorus::client

@@ -131,6 +131,8 @@ class Model {
   [[nodiscard]] virtual const ModelShape& shape() const noexcept = 0;
   // The preset's number of training rounds.
   [[nodiscard]] virtual std::uint32_t preset_rounds() const noexcept = 0;
+  // How many training rounds there can be at most, where a model's questions end; 0: as many as one likes.
+  [[nodiscard]] virtual std::uint32_t most_rounds() const noexcept { return 0; }
   // Whether a survey comes before the first training round.
   [[nodiscard]] virtual bool needs_survey() const noexcept = 0;
   // What a device uploads in a round for this purpose that starts from a model with so many training rounds behind it.

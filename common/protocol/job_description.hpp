@@ -37,7 +37,9 @@ struct JobDescription {
   [[nodiscard]] static chorus::Result<JobDescription> decode(ByteView bytes);
   [[nodiscard]] Digest id() const;  // SHA-256 of encode()
   // The configured model for a catalogue of `items` items. Errors: those of model::make_model.
-  [[nodiscard]] chorus::Result<std::unique_ptr<model::Model>> make_model(std::uint32_t items) const;
+  // `catalogue`: what server steps may learn of the items; devices need none.
+  [[nodiscard]] chorus::Result<std::unique_ptr<model::Model>> make_model(
+      std::uint32_t items, std::shared_ptr<const dataset::Catalogue> catalogue = nullptr) const;
 
   friend bool operator==(const JobDescription&, const JobDescription&) = default;
 };

@@ -4,9 +4,11 @@
 
 namespace chorus::protocol {
 
-chorus::Result<std::unique_ptr<model::Model>> JobDescription::make_model(std::uint32_t items) const {
-  return model::make_model(family, settings,
-                           {.items = items, .contract = contract, .max_contributors = max_contributors});
+chorus::Result<std::unique_ptr<model::Model>> JobDescription::make_model(
+    std::uint32_t items, std::shared_ptr<const dataset::Catalogue> catalogue) const {
+  return model::make_model(
+      family, settings,
+      {.items = items, .contract = contract, .max_contributors = max_contributors, .catalogue = std::move(catalogue)});
 }
 
 }  // namespace chorus::protocol

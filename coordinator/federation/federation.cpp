@@ -2,11 +2,13 @@
 #include "coordinator/federation/federation.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
 #include "common/crypto/hash.hpp"
+#include "common/privacy/private_encoding.hpp"
 
 namespace chorus::coordinator {
 
@@ -31,7 +33,8 @@ Result<Federation> Federation::create(const FederationSettings& settings, JobSta
   Federation federation(settings, std::move(start), std::move(admission), random, floors);
   for (const auto purpose : {plan::Purpose::survey, plan::Purpose::train, plan::Purpose::measure}) {
     if (purpose == plan::Purpose::survey && !federation.publisher_->model().needs_survey()) continue;
-    CHORUS_TRY_DO(federation.make_plan(purpose, RoundId(1), CohortId(0), {}));
+    CHORUS_TRY_DO(
+        federation.make_plan(purpose, RoundId(1), CohortId(0), {}, settings.cohort_minimum, settings.cohort_minimum));
   }
   return federation;
 }
@@ -51,14 +54,20 @@ Federation::Federation(const FederationSettings& settings, JobStart start, Admis
 
 std::optional<plan::Purpose> Federation::next_purpose() const {
   if (publisher_->model().needs_survey() && !progress_.surveyed) return plan::Purpose::survey;
-  const std::uint64_t goal = publisher_->job().round_goal;
+  const model::Model& model = publisher_->model();
+  std::uint64_t goal = publisher_->job().round_goal;
+  if (const std::uint64_t most = model.most_rounds(); most != 0) goal = goal == 0 ? most : std::min(goal, most);
   if (goal == 0 || version_.header.training_rounds < goal) return plan::Purpose::train;
-  if (settings_.measure && !progress_.measured) return plan::Purpose::measure;
+  // Errors are personal: a sum of them without noise would undo what the noise of training protects.
+  const bool private_model = model.privacy(plan::Purpose::train, 0).has_value();
+  if (settings_.measure && !private_model && !progress_.measured) return plan::Purpose::measure;
   return std::nullopt;
 }
 
 Result<plan::RoundPlan> Federation::make_plan(plan::Purpose purpose, RoundId round, CohortId cohort,
-                                              const ByteArray<32>& session) const {
+                                              const ByteArray<32>& session, std::uint32_t members,
+                                              std::uint32_t all_members) const {
+  const std::uint64_t training_rounds = version_.header.training_rounds;
   return plan::RoundPlan::create(plan::RoundPlanFields{.job = publisher_->job_id(),
                                                        .session = session,
                                                        .round = round,
@@ -72,8 +81,22 @@ Result<plan::RoundPlan> Federation::make_plan(plan::Purpose purpose, RoundId rou
                                                        .most_members = settings_.cohort_size,
                                                        .corrupt = settings_.corrupt,
                                                        .dropout = settings_.dropout,
+                                                       .local_noise = local_noise(purpose, members, all_members),
                                                        .deadlines = settings_.deadlines},
-                                 publisher_->model().layout(purpose, version_.header.training_rounds), floors_);
+                                 publisher_->model().layout(purpose, training_rounds), floors_);
+}
+
+double Federation::local_noise(plan::Purpose purpose, std::uint32_t members, std::uint32_t all_members) const {
+  const std::uint64_t training_rounds = version_.header.training_rounds;
+  const auto question = publisher_->model().privacy(purpose, training_rounds);
+  if (!question) return 0;
+  const plan::UpdateLayout layout = publisher_->model().layout(purpose, training_rounds);
+  const double sensitivity =
+      std::sqrt(static_cast<double>(plan::squared_sensitivity(layout, question->groups, question->most_items)));
+  // Of those invited: if fewer come, their own ledgers charge what that costs.
+  const std::uint32_t honest =
+      privacy::honest_contributors(question->cohort == 0 ? all_members : members, settings_.corrupt, settings_.dropout);
+  return privacy::local_sigma(question->noise_multiplier, sensitivity, std::max(honest, 1U));
 }
 
 Actions Federation::on_connected(SessionId id, const identity::DeviceId& device, Moment now) {

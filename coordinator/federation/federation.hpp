@@ -161,7 +161,10 @@ class Federation {
 
   [[nodiscard]] std::optional<plan::Purpose> next_purpose() const;
   [[nodiscard]] Result<plan::RoundPlan> make_plan(plan::Purpose purpose, RoundId round, CohortId cohort,
-                                                  const ByteArray<32>& session) const;
+                                                  const ByteArray<32>& session, std::uint32_t members,
+                                                  std::uint32_t all_members) const;
+  // σ of each device's noise in a round of `members` a cohort and `all_members` in all; 0 for models without privacy.
+  [[nodiscard]] double local_noise(plan::Purpose purpose, std::uint32_t members, std::uint32_t all_members) const;
   // --- messages (federation.cpp)
   void on_hello(SessionId id, Session& session, const protocol::Hello& hello, Moment now);
   void on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now);
@@ -177,7 +180,7 @@ class Federation {
   void consider_round(Moment now);
   [[nodiscard]] std::optional<Moment> opening_time(const Gathering& gathering, Moment now) const;
   void open_round(RoundId number, Moment now);
-  void invite(RoundInProgress& round, const std::vector<SessionId>& sessions, Moment now);
+  void invite(RoundInProgress& round, const std::vector<SessionId>& sessions, std::uint32_t all_members, Moment now);
   void on_sum_actions(std::size_t cohort, SecureSum::Actions actions, Moment now);
   void on_absences(std::size_t cohort, Moment now);
   void send_step(const Cohort& cohort, std::uint32_t member);

@@ -65,9 +65,9 @@ void Federation::open_round(RoundId number, Moment now) {
   Collecting collecting{.round = {.number = number, .purpose = *next_purpose(), .opened = now, .cohorts = {}},
                         .sum = nullptr};
   std::vector<SessionId> all;
+  for (const auto& members : cohorts) all.insert(all.end(), members.begin(), members.end());
   for (const auto& members : cohorts) {
-    all.insert(all.end(), members.begin(), members.end());
-    invite(collecting.round, members, now);
+    invite(collecting.round, members, static_cast<std::uint32_t>(all.size()), now);
   }
   roster_.take_part(number, all);
   announced_.reset();
@@ -79,10 +79,12 @@ void Federation::open_round(RoundId number, Moment now) {
   phase_ = std::move(collecting);
 }
 
-void Federation::invite(RoundInProgress& round, const std::vector<SessionId>& sessions, Moment now) {
+void Federation::invite(RoundInProgress& round, const std::vector<SessionId>& sessions, std::uint32_t all_members,
+                        Moment now) {
   const std::size_t index = round.cohorts.size();
   const auto session_id = random_->array<32>();
-  auto plan = make_plan(round.purpose, round.number, CohortId(static_cast<std::uint32_t>(index)), session_id);
+  auto plan = make_plan(round.purpose, round.number, CohortId(static_cast<std::uint32_t>(index)), session_id,
+                        static_cast<std::uint32_t>(sessions.size()), all_members);
   CHORUS_ENSURE(plan.has_value(), "create() has checked what does not change from round to round");
   std::vector<identity::DeviceId> devices;
   std::vector<Member> members;

@@ -10,7 +10,8 @@ Result<std::shared_ptr<const Publisher>> Publisher::create(protocol::JobDescript
                                                            std::shared_ptr<const crypto::SigningKey> key) {
   if (catalogue.empty()) return fail(ErrorCode::invalid_argument, "the catalogue has no items");
   std::shared_ptr<Publisher> publisher(new Publisher());
-  CHORUS_TRY(publisher->model_, job.make_model(static_cast<std::uint32_t>(catalogue.size())));
+  CHORUS_TRY(publisher->model_, job.make_model(static_cast<std::uint32_t>(catalogue.size()),
+                                                  std::make_shared<const dataset::Catalogue>(catalogue)));
   publisher->job_ = std::move(job);
   publisher->job_id_ = publisher->job_.id();
   publisher->job_document_ = protocol::sign_document(protocol::kJobLabel, publisher->job_.encode(), *key);

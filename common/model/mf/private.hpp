@@ -53,6 +53,7 @@ class Private final : public Model {
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override {
     return static_cast<std::uint32_t>(asked_.size() - 1);
   }
+  [[nodiscard]] std::uint32_t most_rounds() const noexcept override { return preset_rounds(); }
   [[nodiscard]] bool needs_survey() const noexcept override { return true; }
   [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose, std::uint64_t training_rounds) const override;
   [[nodiscard]] std::optional<PrivateQuestion> privacy(plan::Purpose purpose,

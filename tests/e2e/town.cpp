@@ -98,7 +98,7 @@ std::string last_line(const std::string& text) {
   return text.substr(begin + 1, end - begin);
 }
 
-Town::Town(TownOptions wanted) : options(wanted) {
+Town::Town(TownOptions wanted) : options(std::move(wanted)) {
   if (options.enrolled == 0) options.enrolled = options.devices;
   const auto generated = value_of(sim::generate_demo_data(options.devices, options.items, kSeed));
   const auto ratings = write_ratings(folder.path() / "ratings.csv", generated.training);
@@ -122,6 +122,7 @@ Town::Town(TownOptions wanted) : options(wanted) {
   setup.phase_deadline = options.phase_deadline;
   setup.shutdown_grace = options.shutdown_grace;
   setup.contract = data.contract;
+  setup.model = options.model;
   require(sim::write_coordinator_files(setup, data.catalogue));
   supervisor = value_of(sim::Supervisor::create());
 }

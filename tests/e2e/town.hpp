@@ -74,6 +74,7 @@ struct TownOptions {
   std::chrono::milliseconds gather = std::chrono::minutes(5);
   std::chrono::milliseconds phase_deadline = std::chrono::minutes(5);
   std::chrono::milliseconds shutdown_grace = std::chrono::minutes(5);
+  model::Settings model = {};  // besides the family's presets
 };
 
 class Town {

@@ -32,6 +32,13 @@ class MaskedTraining : public ::testing::Test {
         .value();
   }
 
+  // Three numbers a factor, where there are factors.
+  static model::Settings small(const model::Family& family) {
+    const bool factors =
+        std::ranges::find(family.settings, "rank", &model::SettingDescription::name) != family.settings.end();
+    return factors ? model::Settings{{"rank", "3"}} : model::Settings{};
+  }
+
   dataset::PlantedPopulation planted_;
   evaluation::UserData users_;
   std::vector<std::uint32_t> everybody_ = std::vector<std::uint32_t>(kUsers);
@@ -60,6 +67,33 @@ TEST_F(MaskedTraining, MakesTheVersionsOfPlainTrainingInOneCohortAndInSeveral) {
     EXPECT_EQ(masked.version(), plain.version());
   }
   EXPECT_NE(plain.digest(), untrained) << "something was learned";
+}
+
+TEST_F(MaskedTraining, MakesTheVersionsOfPlainTrainingInEveryFamily) {
+  for (const model::Family& family : model::families()) {
+    SCOPED_TRACE(family.name);
+    dataset::DataContract contract = planted_.contract();
+    contract.feedback = family.feedback;
+    const auto model =
+        model::make_model(family.name, small(family), {.items = kItems, .contract = contract, .max_contributors = 100})
+            .value();
+    Training plain(*model, users_, Aggregation::plain, 1);
+    Training masked(*model, users_, Aggregation::masked, 2);
+    const auto people = std::span(everybody_).first(76);
+    std::vector<plan::Purpose> purposes = {plan::Purpose::train, plan::Purpose::train, plan::Purpose::measure};
+    if (model->needs_survey()) purposes.insert(purposes.begin(), plan::Purpose::survey);
+    const Digest untrained = plain.digest();
+    for (const plan::Purpose purpose : purposes) {
+      const Result<RoundOutcome> wanted = plain.round(purpose, people);
+      const Result<RoundOutcome> made = masked.round(purpose, people);
+      ASSERT_TRUE(wanted.has_value()) << wanted.error().to_string();
+      ASSERT_TRUE(made.has_value()) << made.error().to_string();
+      EXPECT_EQ(made->clipped, wanted->clipped);
+      EXPECT_EQ(made->quality.ndcg_at_10, wanted->quality.ndcg_at_10);
+      EXPECT_EQ(masked.digest(), plain.digest()) << to_string(purpose);
+    }
+    EXPECT_NE(plain.digest(), untrained) << "something was learned";
+  }
 }
 
 TEST_F(MaskedTraining, GivesOneResultForEverySeedOfItsMasks) {

@@ -31,6 +31,7 @@ const std::vector<SettingDescription>& descriptions() {
       {"nu", "1", "power of the events in the ridge: 0, 0.5 or 1"},
       {"rate", "1", "server learning rate"},
       {"momentum", "0.2", "server momentum"},
+      {"participation", "1", "share of the devices in a round; below 1 decayed sums of earlier rounds are kept"},
       {"rounds", "8", "training rounds of the preset"},
       {"seed", "1", "seed of the initial item factors"},
       {"initial_scale", "0.3", "length of an initial item factor, about"},
@@ -62,6 +63,7 @@ Result<std::unique_ptr<Model>> Ials::make(const Settings& given, const ModelShap
   parameters.exponent = exponent_of(reader.choice("nu", kExponents));
   parameters.rate = reader.number("rate", 1e-3, 2);
   parameters.momentum = reader.number("momentum", 0, 0.99);
+  parameters.participation = reader.number("participation", 1e-6, 1);
   parameters.rounds = static_cast<std::uint32_t>(reader.integer("rounds", 1, 100'000));
   parameters.seed = reader.integer("seed", 0, ~std::uint64_t{0});
   parameters.initial_scale = reader.number("initial_scale", 1e-4, 10);

@@ -15,6 +15,11 @@
 //
 // One decomposition P = U diag(γ) Uᵀ inverts every M_i.
 //
+// With a share ρ < 1 of the devices in a round, an item that none of them had would be forgotten. The coordinator then
+// keeps sums of what earlier rounds said, decayed by 1 − ρ a round: n_i, N, P, and the target G_i + (n_i / N) P q_i.
+// The step is the same, towards where the kept target is met; the ridge and the Gram matrices grow with what is kept.
+// Uploads do not change.
+//
 // Where people have few events and λ is found by the model, the first rounds are a trial (trial.hpp): sums over an
 // event that every device holds out say which multiple of λ ranks best, or that popularity alone does.
 //
@@ -23,6 +28,8 @@
 // [items × d].
 #pragma once
 
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/model/layout_maker.hpp"
@@ -52,6 +59,7 @@ struct Parameters {
   double rate = 0;           // η
   double momentum = 0;       // β
   std::uint32_t rounds = 0;  // the preset's
+  double participation = 1;  // ρ
   std::uint64_t seed = 0;    // of the initial factors
   double initial_scale = 0;  // their length, about
   int bits = 0;              // of a ring coordinate
@@ -63,7 +71,7 @@ class Ials final : public Model {
   [[nodiscard]] static Result<std::unique_ptr<Model>> make(const Settings& settings, const ModelShape& shape);
 
   [[nodiscard]] std::string_view family() const noexcept override { return "ials"; }
-  [[nodiscard]] std::uint32_t solver_version() const noexcept override { return 2; }
+  [[nodiscard]] std::uint32_t solver_version() const noexcept override { return 3; }
   [[nodiscard]] const Settings& settings() const noexcept override { return settings_; }
   [[nodiscard]] const ModelShape& shape() const noexcept override { return shape_; }
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override { return parameters_.rounds; }
@@ -95,6 +103,10 @@ class Ials final : public Model {
   [[nodiscard]] std::size_t dimension() const noexcept { return parameters_.rank; }
   // λ (events + α others)^ν
   [[nodiscard]] double weighted(double lambda, double events, double others) const noexcept;
+  // What the server keeps, by name, and how many numbers.
+  [[nodiscard]] std::vector<std::pair<std::string_view, std::size_t>> hidden_sizes() const;
+  // Errors: wrong_model.
+  [[nodiscard]] Status check_hidden(const ServerState& state) const;
   void append_rows(ServerState& state, std::uint32_t from) const;
   void write_gram(TensorSet& shared) const;
   void apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const;

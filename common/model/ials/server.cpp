@@ -16,6 +16,11 @@ namespace chorus::model::ials {
 namespace {
 
 constexpr std::string_view kMomentum = "momentum";
+// Decayed sums, in rounds of some of the people.
+constexpr std::string_view kTargets = "targets";  // [items × d]
+constexpr std::string_view kEvents = "events";    // [items]
+constexpr std::string_view kGrams = "grams";      // [d × d]
+constexpr std::string_view kDevices = "devices";  // [1]
 // λ until the survey, and the bounds of what a survey may say.
 constexpr double kUnsurveyedLambda = 0.01;
 constexpr double kLeastLambda = 1e-4;
@@ -39,6 +44,11 @@ std::vector<double> transposed(const std::vector<double>& u, std::size_t d) {
     for (std::size_t k = 0; k < d; ++k) t[k * d + j] = u[j * d + k];
   }
   return t;
+}
+
+// sum = decay · sum + now
+void carry(std::vector<double>& sum, double decay, std::span<const double> now) {
+  for (std::size_t k = 0; k < sum.size(); ++k) sum[k] = decay * sum[k] + now[k];
 }
 
 // From the lower triangle by rows.
@@ -73,6 +83,23 @@ void Ials::grow(ServerState& state) const {
   append_rows(state, factors->rows);
 }
 
+std::vector<std::pair<std::string_view, std::size_t>> Ials::hidden_sizes() const {
+  const std::size_t d = dimension();
+  const std::size_t numbers = std::size_t{shape_.items} * d;
+  if (parameters_.participation >= 1) return {{kMomentum, numbers}};
+  return {{kMomentum, numbers}, {kTargets, numbers}, {kEvents, shape_.items}, {kGrams, d * d}, {kDevices, 1}};
+}
+
+Status Ials::check_hidden(const ServerState& state) const {
+  for (const auto& [name, size] : hidden_sizes()) {
+    const auto held = state.hidden.find(std::string(name));
+    if (held == state.hidden.end() || held->second.size() != size) {
+      return fail(ErrorCode::wrong_model, fmt::format("the server state needs {} numbers of {}", size, name));
+    }
+  }
+  return {};
+}
+
 void Ials::append_rows(ServerState& state, std::uint32_t from) const {
   const std::size_t d = dimension();
   Tensor& factors = state.shared.tensors[shared_tensor::kFactors];
@@ -80,7 +107,7 @@ void Ials::append_rows(ServerState& state, std::uint32_t from) const {
   factors.rows = popularity.rows = shape_.items;
   factors.values.resize(std::size_t{shape_.items} * d, 0.0F);
   popularity.values.resize(shape_.items, 0.0F);
-  state.hidden[std::string(kMomentum)].resize(std::size_t{shape_.items} * d, 0.0);
+  for (const auto& [name, size] : hidden_sizes()) state.hidden[std::string(name)].resize(size, 0.0);
   fill_initial_factors(
       "ials", parameters_.seed, parameters_.initial_scale / std::sqrt(static_cast<double>(d)),
       {.from = from, .rows = shape_.items, .stride = parameters_.rank, .first = 0, .columns = parameters_.rank},
@@ -123,9 +150,12 @@ void Ials::apply_survey(ServerState& state, std::span<const std::vector<double>>
       std::max(0.0, sums[tensor::kSquares][0]) * static_cast<double>(shape_.contract.max_items_per_user) / events;
   double squares = 0;
   for (const double n : sums[tensor::kSurveyCount]) squares += n * n;
-  const double of_items = squares / events;
+  // A share ρ of the people is asked, and what is kept of the rounds grows to all of them. Of n events of an item ρn
+  // are among a share's, give or take: Σ n² of a share is ρ² Σ n² + ρ (1 − ρ) Σ n.
+  const double share = parameters_.participation;
+  const double of_items = std::max(1.0, (squares / events - (1 - share)) / share);
   const double lambda = kLambdaFactor * (std::sqrt(of_users) + std::sqrt(of_items)) /
-                        std::sqrt(devices * static_cast<double>(shape_.items));
+                        std::sqrt(devices / share * static_cast<double>(shape_.items));
   std::vector<float>& said = state.shared.tensors[shared_tensor::kScale].values;
   said[scale::kLambda] = static_cast<float>(std::clamp(lambda, kLeastLambda, kMostLambda));
   if (said[scale::kRounds] < 1 && events < trial::kSparse * devices) {
@@ -135,42 +165,71 @@ void Ials::apply_survey(ServerState& state, std::span<const std::vector<double>>
 
 Status Ials::apply_training(ServerState& state, std::span<const std::vector<double>> sums) const {
   const std::size_t d = dimension();
-  std::vector<double>& momentum = state.hidden[std::string(kMomentum)];
-  if (momentum.size() != std::size_t{shape_.items} * d) {
-    return fail(ErrorCode::wrong_model, fmt::format("the server state has {} numbers of momentum, not {}",
-                                                    momentum.size(), std::size_t{shape_.items} * d));
-  }
-  std::vector<Tensor>& tensors = state.shared.tensors;
-  const double lambda = double{tensors[shared_tensor::kScale].values[scale::kLambda]};
-  const double devices = sums[tensor::kTrainMetrics][event_metric::kDevices];
-  if (devices < 1) {  // nobody had an event: nothing is known about any item
-    tensors[shared_tensor::kScale].values[scale::kRounds] += 1;
+  CHORUS_TRY_DO(check_hidden(state));
+  std::vector<float>& before_it = state.shared.tensors[shared_tensor::kScale].values;
+  const double lambda = double{before_it[scale::kLambda]};
+  const double now = sums[tensor::kTrainMetrics][event_metric::kDevices];
+  if (now < 1) {  // nobody had an event: nothing is known about any item
+    before_it[scale::kRounds] += 1;
     return {};
   }
-  // P = U diag(γ) Uᵀ; a sum of p pᵀ has no negative eigenvalue but by rounding.
-  SymmetricEigen eigen = symmetric_eigen(unpacked(sums[tensor::kGram], d), d);
+  // The sums of this round, or of this and what is left of earlier ones. A sum of p pᵀ has no negative eigenvalue but
+  // by rounding: P = U diag(γ) Uᵀ.
+  const std::vector<double> gram = unpacked(sums[tensor::kGram], d);
+  auto hidden = state.hidden;
+  std::vector<double> events(shape_.items);
+  std::ranges::transform(sums[tensor::kCount], events.begin(), [](double n) { return std::max(0.0, n); });
+  std::vector<double> grams = gram;
+  double devices = now;
+  const bool partial = parameters_.participation < 1;
+  const double decay = 1 - parameters_.participation;
+  if (partial) {
+    carry(hidden[std::string(kEvents)], decay, events);
+    carry(hidden[std::string(kGrams)], decay, gram);
+    carry(hidden[std::string(kDevices)], decay, {&now, 1});
+    grams = hidden[std::string(kGrams)];
+    devices = hidden[std::string(kDevices)][0];
+  }
+  SymmetricEigen eigen = symmetric_eigen(grams, d);
   for (double& gamma : eigen.values) gamma = std::max(0.0, gamma);
   const std::vector<double> back = transposed(eigen.vectors, d);
 
   TensorSet shared = state.shared;
   std::vector<float>& factors = shared.tensors[shared_tensor::kFactors].values;
   std::vector<float>& popularity = shared.tensors[shared_tensor::kPopularity].values;
-  std::vector<double> next = momentum;
+  std::vector<double>& momentum = hidden[std::string(kMomentum)];
+  std::vector<double> carried = partial ? std::move(hidden[std::string(kTargets)]) : std::vector<double>();
+  const std::vector<double> all_events = partial ? hidden[std::string(kEvents)] : events;
   std::vector<double> before(d);
   std::vector<double> rotated(d);
   std::vector<double> step(d);
+  std::vector<double> target(d);
   for (std::uint32_t i = 0; i < shape_.items; ++i) {
-    const double n = std::max(0.0, sums[tensor::kCount][i]);
-    const double ridge = weighted(lambda, n, devices);
+    const double all = all_events[i];
+    const double ridge = weighted(lambda, all, devices);
     float* const q = factors.data() + std::size_t{i} * d;
-    double* const m = next.data() + std::size_t{i} * d;
+    double* const m = momentum.data() + std::size_t{i} * d;
+    const double* const gradient = sums[tensor::kGradient].data() + std::size_t{i} * d;
     for (std::size_t k = 0; k < d; ++k) step[k] = double{q[k]};
     times_transposed(eigen.vectors, step, before);
-    times_transposed(eigen.vectors, {sums[tensor::kGradient].data() + std::size_t{i} * d, d}, rotated);
+    double curvature = parameters_.alpha;  // of what is taken from the target below, times P
+    if (partial) {
+      // S_i = Σ decay (G_i + (n_i / N) P q_i): the step goes to where S_i − ((α + n_i / N) P + λ_i) q is zero.
+      times_transposed(gram, step, target);
+      double* const targets = carried.data() + std::size_t{i} * d;
+      for (std::size_t k = 0; k < d; ++k) {
+        targets[k] = decay * targets[k] + gradient[k] + events[i] / now * target[k];
+        target[k] = targets[k];
+      }
+      curvature += all / devices;
+    } else {
+      std::copy_n(gradient, d, target.begin());
+    }
+    times_transposed(eigen.vectors, target, rotated);
     // In the basis U: M⁻¹ (G − (αγ + λ_i) q), M = (α + n_i/N) γ + λ_i.
     for (std::size_t k = 0; k < d; ++k) {
-      const double gradient = rotated[k] - (parameters_.alpha * eigen.values[k] + ridge) * before[k];
-      rotated[k] = gradient / ((parameters_.alpha + n / devices) * eigen.values[k] + ridge);
+      const double descent = rotated[k] - (curvature * eigen.values[k] + ridge) * before[k];
+      rotated[k] = descent / ((parameters_.alpha + all / devices) * eigen.values[k] + ridge);
     }
     times_transposed(back, rotated, step);
     bool finite = true;
@@ -183,11 +242,11 @@ Status Ials::apply_training(ServerState& state, std::span<const std::vector<doub
       return fail(ErrorCode::non_finite, "the step of an item is not finite: its sums are too large",
                   fmt::format("item {}", i));
     }
-    popularity[i] = static_cast<float>(n);
+    popularity[i] = static_cast<float>(all);
   }
   write_gram(shared);
-  const std::vector<float>& gram = shared.tensors[shared_tensor::kGram].values;
-  if (std::ranges::any_of(gram, [](float x) { return !std::isfinite(x); })) {
+  const std::vector<float>& published = shared.tensors[shared_tensor::kGram].values;
+  if (std::ranges::any_of(published, [](float x) { return !std::isfinite(x); })) {
     return fail(ErrorCode::non_finite, "the items' Gram matrix is not finite: the sums are too large");
   }
   std::vector<float>& said = shared.tensors[shared_tensor::kScale].values;
@@ -199,7 +258,8 @@ Status Ials::apply_training(ServerState& state, std::span<const std::vector<doub
     if (best != trial::kPopularity) said[scale::kLambda] *= static_cast<float>(trial::kMultiples[best]);
   }
   state.shared = std::move(shared);
-  momentum = std::move(next);
+  if (partial) hidden[std::string(kTargets)] = std::move(carried);
+  state.hidden = std::move(hidden);
   return {};
 }
 

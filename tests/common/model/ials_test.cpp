@@ -2,83 +2,10 @@
 
 #include "common/model/event_sums.hpp"
 #include "common/model/ials/trial.hpp"
-#include "tests/common/model/rating_family_fixture.hpp"
+#include "tests/common/model/ials_fixture.hpp"
 
 namespace chorus::model::testing_ratings {
 namespace {
-
-constexpr double kAlpha = 0.2;
-constexpr double kRate = 0.9;
-constexpr double kMomentum = 0.3;
-constexpr double kLambda = 0.02;
-
-class IalsTest : public RatingFamilyTest {
- protected:
-  IalsTest()
-      : RatingFamilyTest("ials",
-                         {{"rank", "5"},
-                          {"lambda", "0.02"},
-                          {"alpha0", "0.2"},
-                          {"rate", "0.9"},
-                          {"momentum", "0.3"},
-                          {"initial_scale", "0.4"}},
-                         dataset::Feedback::events) {}
-
-  // λ of a person, and of an item that `events` people had.
-  double user_ridge(std::size_t events) const { return kLambda * (static_cast<double>(events) + kAlpha * kItems); }
-  double item_ridge(double events) const { return kLambda * (events + kAlpha * static_cast<double>(training_.size())); }
-};
-
-MatrixXd matrix(const ServerState& state, std::string_view name) {
-  const Tensor& tensor = *state.shared.find(name);
-  MatrixXd m(Index{tensor.rows}, Index{tensor.columns});
-  for (Index row = 0; row < m.rows(); ++row) {
-    for (Index column = 0; column < m.cols(); ++column) {
-      m(row, column) = double{tensor.values[static_cast<std::size_t>(row * m.cols() + column)]};
-    }
-  }
-  return m;
-}
-
-// The same mathematics with everybody's events in one place: [people × items], 1 where there is one.
-struct Central {
-  MatrixXd events;
-  MatrixXd p;  // [people × d]
-  MatrixXd q;  // [items × d]
-
-  explicit Central(const std::vector<std::vector<Observation>>& training)
-      : events(MatrixXd::Zero(static_cast<Index>(training.size()), kItems)) {
-    for (std::size_t u = 0; u < training.size(); ++u) {
-      for (const Observation& event : training[u]) events(static_cast<Index>(u), event.item) = 1;
-    }
-  }
-  double user_ridge(Index u) const { return kLambda * (events.row(u).sum() + kAlpha * kItems); }
-  double item_ridge(Index i) const {
-    return kLambda * (events.col(i).sum() + kAlpha * static_cast<double>(events.rows()));
-  }
-  void solve_users() {
-    p.resize(events.rows(), q.cols());
-    for (Index u = 0; u < events.rows(); ++u) {
-      MatrixXd m = kAlpha * q.transpose() * q + user_ridge(u) * MatrixXd::Identity(q.cols(), q.cols());
-      m += q.transpose() * events.row(u).asDiagonal() * q;
-      p.row(u) = m.ldlt().solve(q.transpose() * events.row(u).transpose()).transpose();
-    }
-  }
-  // Σ_S (1 − p·q)² + α Σ (p·q)² + Σ λ_u |p_u|² + Σ λ_i |q_i|²
-  double objective() const {
-    const MatrixXd scores = p * q.transpose();
-    double sum = (events.array() * (1 - scores.array()).square()).sum() + kAlpha * scores.squaredNorm();
-    for (Index u = 0; u < p.rows(); ++u) sum += user_ridge(u) * p.row(u).squaredNorm();
-    for (Index i = 0; i < q.rows(); ++i) sum += item_ridge(i) * q.row(i).squaredNorm();
-    return sum;
-  }
-  // What a step goes along: −½ of the objective's gradient in q_i.
-  VectorXd descent(Index i) const {
-    const VectorXd scores = p * q.row(i).transpose();
-    return p.transpose() * (events.col(i).array() * (1 - scores.array())).matrix() - kAlpha * p.transpose() * scores -
-           item_ridge(i) * q.row(i).transpose();
-  }
-};
 
 TEST_F(IalsTest, EveryStepIsTheCentralOne) {
   ServerState state = model_->initial();
@@ -445,73 +372,6 @@ TEST_F(IalsTest, AHostileGramMatrixStillGivesFiniteScores) {
     ASSERT_TRUE(model_->check_shared(state.shared).has_value());
     expect_finite_scores(*model_, state);
   }
-}
-
-TEST_F(IalsTest, ARoundOfAThirdStepsAsOneOfAllLikeThem) {
-  // The ridge and the Gram matrix grow with the people of the round: three times the people are the same step.
-  const ServerState start = trained(*model_, 2);
-  ServerState third = start;
-  ServerState all = start;
-  const auto of_third = sums(*model_, Purpose::train, start);
-  auto of_all = of_third;
-  for (auto& tensor : of_all) {
-    for (double& number : tensor) number *= 3;
-  }
-  ASSERT_TRUE(model_->step(Purpose::train, third, of_third, training_.size()).has_value());
-  ASSERT_TRUE(model_->step(Purpose::train, all, of_all, 3 * training_.size()).has_value());
-  EXPECT_LT((matrix(third, "item_factors") - matrix(all, "item_factors")).cwiseAbs().maxCoeff(), 1e-6);
-}
-
-TEST_F(IalsTest, WithSomeOfThePeopleAStepGoesToWhatAllRoundsSoFarSaid) {
-  const double kept = 0.7;  // 1 − the participation
-  const auto model = make({{"participation", "0.3"}});
-  ServerState state = trained(*model, 0);
-  const auto everybody = training_;
-  const auto d = Index{5};
-  MatrixXd targets = MatrixXd::Zero(kItems, d);
-  MatrixXd grams = MatrixXd::Zero(d, d);
-  MatrixXd momentum = MatrixXd::Zero(kItems, d);
-  VectorXd events = VectorXd::Zero(kItems);
-  double devices = 0;
-  for (std::size_t round = 0; round < 5; ++round) {
-    // A third of the people.
-    training_.clear();
-    for (std::size_t u = round % 3; u < everybody.size(); u += 3) training_.push_back(everybody[u]);
-    held_out_.assign(training_.size(), {});
-    Central central(training_);
-    central.q = matrix(state, "item_factors");
-    central.solve_users();
-    const MatrixXd gram = central.p.transpose() * central.p;
-    const auto now = static_cast<double>(training_.size());
-    devices = kept * devices + now;
-    grams = kept * grams + gram;
-    events = kept * events + central.events.colwise().sum().transpose();
-    for (Index i = 0; i < kItems; ++i) {
-      const VectorXd missing = central.events.col(i).array() * (1 - (central.p * central.q.row(i).transpose()).array());
-      const VectorXd q = central.q.row(i).transpose();
-      targets.row(i) = kept * targets.row(i) +
-                       (central.p.transpose() * missing + central.events.col(i).sum() / now * gram * q).transpose();
-      const double ridge = kLambda * (events[i] + kAlpha * devices);
-      const MatrixXd metric = (kAlpha + events[i] / devices) * grams + ridge * MatrixXd::Identity(d, d);
-      momentum.row(i) = kMomentum * momentum.row(i) + (metric.ldlt().solve(targets.row(i).transpose()) - q).transpose();
-      central.q.row(i) += kRate * momentum.row(i);
-    }
-    advance(*model, state, Purpose::train);
-    ASSERT_LT((matrix(state, "item_factors") - central.q).cwiseAbs().maxCoeff(), 1e-6) << "round " << round;
-  }
-}
-
-TEST_F(IalsTest, WhatNobodyOfARoundHadIsNotForgotten) {
-  const auto model = make({{"participation", "0.5"}, {"momentum", "0"}});
-  ServerState state = trained(*model, 4);
-  const std::uint32_t item = training_[0].front().item;
-  const double before = matrix(state, "item_factors").row(item).norm();
-  for (auto& own : training_) std::erase_if(own, [item](const Observation& event) { return event.item == item; });
-  advance(*model, state, Purpose::train);
-  EXPECT_GT(matrix(state, "item_factors").row(item).norm(), 0.3 * before);
-  state.hidden.erase("targets");
-  const Status stepped = model->step(Purpose::train, state, sums(*model, Purpose::train, state), training_.size());
-  EXPECT_EQ(stepped.error().code(), ErrorCode::wrong_model);
 }
 
 TEST_F(IalsTest, ALongerCatalogueKeepsItsFactorsAndCountsTheNewOnes) {

@@ -39,16 +39,14 @@ std::string to_text(const Assignments& settings) {
   return text;
 }
 
-Result<std::vector<TuneAxis>> axes_of(const Arguments& arguments) {
+Result<std::vector<TuneAxis>> axes_of(const Arguments& arguments, const model::Settings& preset) {
   std::vector<TuneAxis> axes;
   for (const std::string& text : arguments.tries) {
     CHORUS_TRY(TuneAxis axis, TuneAxis::parse(text));
     axes.push_back(std::move(axis));
   }
   if (!axes.empty()) return axes;
-  for (const model::Family& family : model::families()) {
-    if (family.name == arguments.family) axes = default_axes(family);
-  }
+  axes = default_axes(preset);
   // What was set by hand stays.
   std::erase_if(axes, [&arguments](const TuneAxis& axis) {
     return std::ranges::any_of(arguments.sets,
@@ -99,13 +97,13 @@ Result<int> run(const Arguments& arguments) {
   CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, reading));
   const dataset::DataContract contract = task_contract(data, feedback);
   CHORUS_TRY(const dataset::RatingTable training, training_half(arguments, data, feedback));
-  CHORUS_TRY(const std::vector<TuneAxis> axes, axes_of(arguments));
   const auto items = static_cast<std::uint32_t>(training.item_count());
   const unsigned threads =
       arguments.threads != 0 ? arguments.threads : std::max(1U, std::thread::hardware_concurrency());
 
   Assignments start;
   CHORUS_TRY(const auto made, preset.make_model(items, contract, arguments.seed));
+  CHORUS_TRY(const std::vector<TuneAxis> axes, axes_of(arguments, made->settings()));
   for (const TuneAxis& axis : axes) {
     const std::string_view name = std::string_view(axis.key).substr(axis.key.find('.') + 1);
     if (const auto known = made->settings().find(name); known != made->settings().end())
@@ -160,7 +158,8 @@ void add_tune_command(CLI::App& app, int& status) {
                       "Tune on the training half of this split alone; default: everything");
   command->add_option("--model", arguments->family, "The model's family")->capture_default_str();
   command->add_option("--set", arguments->sets, "A setting that stays, KEY=VALUE");
-  command->add_option("--try", arguments->tries, "Values to try, KEY=V1,V2,…; default: around the family's preset");
+  command->add_option("--try", arguments->tries,
+                      "Values to try, KEY=V1,V2,…; default: around the preset of what is set");
   command->add_option("--rounds", arguments->rounds, "Training rounds of a trial; default: the family's preset")
       ->check(CLI::Range(1U, 1'000'000U));
   command->add_option("--validation", arguments->validation, "Share of the training ratings that is held out")

@@ -35,13 +35,16 @@ Result<TuneAxis> TuneAxis::parse(std::string_view text) {
   }
 }
 
-std::vector<TuneAxis> default_axes(const model::Family& family) {
+std::vector<TuneAxis> default_axes(const model::Settings& centre) {
   std::vector<TuneAxis> axes;
-  const auto preset = [&family](std::string_view name, auto& value) {
-    const auto found = std::ranges::find(family.settings, name, &model::SettingDescription::name);
-    if (found == family.settings.end()) return false;
-    const char* const end = found->value.data() + found->value.size();
-    return std::from_chars(found->value.data(), end, value).ptr == end;
+  const auto update = centre.find("update");
+  const auto preset = [&](std::string_view name, auto& value) {
+    // Only the variational update has a noise.
+    if (name == "noise" && update != centre.end() && update->second != "vb") return false;
+    const auto found = centre.find(name);
+    if (found == centre.end()) return false;
+    const char* const end = found->second.data() + found->second.size();
+    return std::from_chars(found->second.data(), end, value).ptr == end;
   };
   for (const std::string_view name : kRidges) {
     double value = 0;

@@ -25,8 +25,9 @@ struct TuneAxis {
   [[nodiscard]] static Result<TuneAxis> parse(std::string_view text);
 };
 
-// What is worth trying of a family: halves and doubles of its preset's ridges, noise and rank, as far as it has them.
-[[nodiscard]] std::vector<TuneAxis> default_axes(const model::Family& family);
+// What is worth trying around these settings of a model, as it understood them: halves and doubles of the ridges, of
+// the noise where there is one, and of the rank.
+[[nodiscard]] std::vector<TuneAxis> default_axes(const model::Settings& centre);
 
 struct Trial {
   Assignments settings;  // of the axes

@@ -78,7 +78,8 @@ TEST(Tuning, EveryFamilyHasValuesToTryAndMakesAModelOfThem) {
       contract.maximum = 1;
       contract.step = 0;
     }
-    for (const TuneAxis& axis : default_axes(family)) {
+    const auto preset = family.make({}, {.items = 20, .contract = contract, .max_contributors = 512}).value();
+    for (const TuneAxis& axis : default_axes(preset->settings())) {
       for (const std::string& value : axis.values) {
         const auto model =
             family.make({{axis.key.substr(6), value}}, {.items = 20, .contract = contract, .max_contributors = 512});
@@ -86,6 +87,21 @@ TEST(Tuning, EveryFamilyHasValuesToTryAndMakesAModelOfThem) {
       }
     }
   }
+}
+
+TEST(Tuning, WhatIsTriedLiesAroundThePresetOfTheChosenUpdate) {
+  const auto tried = [](const model::Settings& given) {
+    std::map<std::string, std::vector<std::string>> values;
+    const auto preset = model::make_model("mf", given, {.items = 20, .contract = {}, .max_contributors = 512}).value();
+    for (TuneAxis& axis : default_axes(preset->settings())) values[axis.key] = std::move(axis.values);
+    return values;
+  };
+  const auto newton = tried({{"update", "newton"}});
+  const auto variational = tried({{"update", "vb"}});
+  EXPECT_EQ(newton.at("model.lambda")[1], "6.5");
+  EXPECT_EQ(variational.at("model.lambda")[1], "3.5");
+  EXPECT_FALSE(newton.contains("model.noise"));
+  EXPECT_TRUE(variational.contains("model.noise"));
 }
 
 }  // namespace

@@ -1,8 +1,11 @@
 #include "client/policy/policy.hpp"
 
+#include <cmath>
+
 #include <fmt/format.h>
 
 #include "common/dataset/rating.hpp"
+#include "common/privacy/private_encoding.hpp"
 
 namespace chorus::client {
 
@@ -30,6 +33,27 @@ Status check_numbers(const plan::UpdateLayout& asked, const plan::UpdateLayout& 
   return {};
 }
 
+// Less noise than the plan claims would be less than people were told.
+Status check_claim(const plan::RoundPlan& plan, const Standing& standing) {
+  const plan::RoundPlanFields& fields = plan.fields();
+  if (fields.noise_multiplier == 0) return {};
+  const auto question = standing.model.privacy(fields.purpose, standing.held.training_rounds);
+  if (!question) {
+    return fail(ErrorCode::invalid_argument,
+                "the plan claims a noise multiplier, and the model does not say how far a device moves its sums",
+                "field 'noise_multiplier'");
+  }
+  const double honest = privacy::honest_contributors(fields.least_members, fields.corrupt, fields.dropout);
+  const auto squared =
+      static_cast<double>(plan::squared_sensitivity(plan.layout(), question->groups, question->most_items));
+  const double multiplier = std::sqrt(honest / squared) * fields.local_noise;
+  if (multiplier >= fields.noise_multiplier * (1 - 1e-9)) return {};  // but for rounding
+  return fail(ErrorCode::parameter_below_floor,
+              fmt::format("the plan's noise of {} makes a multiplier of {}, less than the {} that it claims",
+                          fields.local_noise, multiplier, fields.noise_multiplier),
+              "field 'noise_multiplier'");
+}
+
 }  // namespace
 
 Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) const {
@@ -55,6 +79,12 @@ Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) cons
     CHORUS_TRY([[maybe_unused]] const auto mine, plan::RoundPlan::create(fields, plan.layout(), floors_));
     return {};
   }());
+  if (fields.least_members < consent_.least_cohort) {
+    return fail(ErrorCode::cohort_too_small,
+                fmt::format("the plan is content with a cohort of {} devices, the user asked for {}",
+                            fields.least_members, consent_.least_cohort),
+                "field 'least_members'");
+  }
   if (plan.layout().packed_size() > kMostUploadBytes) {
     return fail(ErrorCode::parameter_above_ceiling,
                 fmt::format("the plan asks for an upload of {} bytes, more than {}", plan.layout().packed_size(),
@@ -89,6 +119,7 @@ Status Policy::check(const plan::RoundPlan& plan, const Standing& standing) cons
                             plan::to_string(fields.purpose)),
                 "field 'layout'");
   }
+  CHORUS_TRY_DO(check_claim(plan, standing));
   if (standing.attempts >= kMostAttempts) {
     return fail(ErrorCode::model_reused,
                 fmt::format("this device already gave {} updates of model version {} for this purpose",

@@ -39,6 +39,8 @@ struct Consent {
   double most_round_epsilon = 8;
   // Between two updates, at least. Raise it where a coordinator asks too often.
   std::chrono::seconds least_interval{0};
+  // Devices in a cohort, at least; the floors' own least number holds besides. Raise it to be one of more.
+  std::uint32_t least_cohort = 0;
 };
 
 // Immutable, thread-safe.
@@ -59,10 +61,11 @@ class Policy {
   }
 
   // Errors, in this order: wrong_job; stale_round (not above the highest round, or more than the allowed jump above
-  // it); parameter_below_floor, parameter_above_ceiling, cohort_too_small (floors); parameter_above_ceiling (upload
-  // size); parameter_below_floor (no noise, without consent); wrong_model (version, id, catalogue);
-  // parameter_above_ceiling (a clip or scale above the model's own); wrong_model (a layout that is not the model's own
-  // for this purpose); model_reused.
+  // it); parameter_below_floor, parameter_above_ceiling, cohort_too_small (floors); cohort_too_small (below what the
+  // user asked for); parameter_above_ceiling (upload size); parameter_below_floor (no noise, without consent);
+  // wrong_model (version, id, catalogue); parameter_above_ceiling (a clip or scale above the model's own); wrong_model
+  // (a layout that is not the model's own for this purpose); parameter_below_floor (less noise than the plan claims);
+  // model_reused.
   [[nodiscard]] Status check(const plan::RoundPlan& plan, const Standing& standing) const;
 
   // May a catalogue or a model of this announced size be fetched? Errors: too_large.

@@ -47,6 +47,18 @@ Status check_noise(double noise, const Floors& floors) {
   return {};
 }
 
+// Bits, as above.
+Status check_promise(double multiplier, double noise) {
+  if (std::bit_cast<std::uint64_t>(multiplier) == 0) return {};
+  if (!std::isfinite(multiplier) || multiplier < 0) {
+    return fail(ErrorCode::invalid_argument, "the noise multiplier is not a number above 0",
+                "field 'noise_multiplier'");
+  }
+  if (noise > 0) return {};
+  return fail(ErrorCode::invalid_argument, fmt::format("a plan without noise promises a multiplier of {}", multiplier),
+              "field 'noise_multiplier'");
+}
+
 // Headroom: n·|coordinate| + 6 σ_sum ≤ 2^(bits − 1), σ_sum = √n σ_loc the standard deviation of all members' noise. A
 // discrete Gaussian is unbounded; a sum of them is subgaussian, so that even where every member contributes its largest
 // coordinate, a coordinate of the sum wraps with a chance of at most 2 e^(−6²/2) = 3.1e-8.
@@ -71,11 +83,11 @@ Status check_deadline(SumPhase phase, Duration deadline, const Floors& floors) {
     return fail(ErrorCode::parameter_below_floor, "the plan leaves no time for a phase", where);
   }
   if (deadline > floors.longest_phase) {
-    return fail(ErrorCode::parameter_above_ceiling,
-                fmt::format("the plan waits {} s in a phase, more than {} s",
-                            std::chrono::duration<double>(deadline).count(),
-                            std::chrono::duration<double>(floors.longest_phase).count()),
-                where);
+    return fail(
+        ErrorCode::parameter_above_ceiling,
+        fmt::format("the plan waits {} s in a phase, more than {} s", std::chrono::duration<double>(deadline).count(),
+                    std::chrono::duration<double>(floors.longest_phase).count()),
+        where);
   }
   const auto whole = std::chrono::duration_cast<Milliseconds>(deadline);
   if (whole != deadline || whole.count() > std::numeric_limits<std::uint32_t>::max()) {
@@ -131,6 +143,7 @@ Status check(const RoundPlanFields& fields, const UpdateLayout& layout, const Fl
   }
   CHORUS_TRY_DO(check_corrupt(fields.corrupt, floors));
   CHORUS_TRY_DO(check_noise(fields.local_noise, floors));
+  CHORUS_TRY_DO(check_promise(fields.noise_multiplier, fields.local_noise));
   if (fields.local_noise > 0) CHORUS_TRY_DO(check_headroom(fields.local_noise, fields.most_members, layout));
   for (std::size_t i = 0; i < kSumPhases; ++i) {
     CHORUS_TRY_DO(check_deadline(static_cast<SumPhase>(i), fields.deadlines[i], floors));
@@ -200,6 +213,7 @@ Bytes RoundPlan::encode() const {
     out.u32(ratio.denominator);
   }
   out.u64(std::bit_cast<std::uint64_t>(fields_.local_noise));
+  out.u64(std::bit_cast<std::uint64_t>(fields_.noise_multiplier));
   for (const Duration deadline : fields_.deadlines) {
     // In range: create() checked it.
     out.u32(static_cast<std::uint32_t>(std::chrono::duration_cast<Milliseconds>(deadline).count()));
@@ -239,6 +253,7 @@ Result<RoundPlan> RoundPlan::decode(ByteView bytes, const Floors& floors) {
     ratio->denominator = in.u32();
   }
   fields.local_noise = std::bit_cast<double>(in.u64());
+  fields.noise_multiplier = std::bit_cast<double>(in.u64());
   for (Duration& deadline : fields.deadlines) deadline = Milliseconds(in.u32());
   if (in.failed()) return fail(in.finish("plan").error());
   CHORUS_TRY(UpdateLayout layout, UpdateLayout::decode(in));

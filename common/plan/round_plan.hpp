@@ -45,13 +45,16 @@ struct RoundPlanFields {
   Ratio corrupt{1, 20};             // γ: members that may lie together with the coordinator
   Ratio dropout{3, 20};             // δ: at least n − ⌊δn⌋ updates, or the cohort aborts
   double local_noise = 0;           // σ_loc, in ring units a coordinate; 0: none
+  // z that is claimed for it: the noise of this cohort's sum at its fewest members, in sensitivities; 0: no claim. A
+  // device computes it again.
+  double noise_multiplier = 0;
   PhaseDeadlines deadlines = kDefaultDeadlines;
 };
 
 // Validated; immutable; thread-safe.
 class RoundPlan {
  public:
-  static constexpr std::uint16_t kVersion = 1;
+  static constexpr std::uint16_t kVersion = 2;
 
   // Errors: parameter_below_floor, parameter_above_ceiling, cohort_too_small, invalid_argument; where() is the field.
   [[nodiscard]] static Result<RoundPlan> create(const RoundPlanFields& fields, UpdateLayout layout,
@@ -63,7 +66,7 @@ class RoundPlan {
   [[nodiscard]] Duration longest() const noexcept;
 
   // Canonical bytes ("CHORUS/1/plan", version, suite, fields in the order above, layout). The layout's block is the
-  // whole catalogue and encoding rounds to nearest even: version 1 knows nothing else.
+  // whole catalogue: version 2 knows nothing else.
   [[nodiscard]] Bytes encode() const;
   // Errors: malformed, unsupported_version (a later plan version), and those of create().
   [[nodiscard]] static Result<RoundPlan> decode(ByteView bytes, const Floors& floors);

@@ -1,6 +1,7 @@
 #include "common/privacy/published_ledger.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -130,6 +131,30 @@ Status PublishedLedger::charge(const PublishedRound& round, const std::optional<
   return {};
 }
 
+Status PublishedLedger::settle(const PublishedRound& round) {
+  CHORUS_TRY_DO(check(round));
+  if (runs_.empty() || runs_.back().round.round != round.round || has_noise(runs_.back().round) != has_noise(round) ||
+      cost_of(round) > cost_of(runs_.back().round)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("round {} is not the last that was charged, or cost more", round.round.value()));
+  }
+  Run& last = runs_.back();
+  if (last.round == round) return {};
+  if (--last.count == 0) {
+    runs_.pop_back();
+  } else {
+    // The run ends at the round before: numbers only order it.
+    last.round.round = RoundId(round.round.value() - 1);
+  }
+  if (!runs_.empty() && alike(runs_.back().round, round)) {
+    runs_.back().round = round;
+    ++runs_.back().count;
+  } else {
+    runs_.push_back({round, 1});
+  }
+  return {};
+}
+
 Bytes PublishedLedger::encode() const {
   ByteWriter out;
   out.string(kLabel);
@@ -224,6 +249,57 @@ Result<PrivacyReport> PublishedLedger::report(double delta, const std::optional<
     for (const Run& run : runs_) spent = spent + run.count * cost_of(run.round);
     out.rounds_left = rounds_between(spent, most, cost_of(last));
   }
+  return out;
+}
+
+Bytes PrivacyReport::encode() const {
+  ByteWriter out;
+  out.f64(delta);
+  out.f64(noise_delta);
+  out.u64(rounds);
+  out.u64(unprotected);
+  out.f64(noise_multiplier);
+  out.u32(assumed_honest);
+  out.u64(survivors);
+  out.f64(sampling);
+  for (const Epsilon& epsilon : {coordinator, readers}) {
+    out.f64(epsilon.exact);
+    out.f64(epsilon.sampled);
+  }
+  out.u8(budget ? 1 : 0);
+  out.f64(budget.value_or(0));
+  out.u64(rounds_left);
+  return std::move(out).take();
+}
+
+Result<PrivacyReport> PrivacyReport::decode(ByteView bytes) {
+  ByteReader in(bytes);
+  PrivacyReport out;
+  out.delta = in.f64();
+  out.noise_delta = in.f64();
+  out.rounds = in.u64();
+  out.unprotected = in.u64();
+  out.noise_multiplier = in.f64();
+  out.assumed_honest = in.u32();
+  out.survivors = in.u64();
+  out.sampling = in.f64();
+  for (Epsilon* epsilon : {&out.coordinator, &out.readers}) {
+    epsilon->exact = in.f64();
+    epsilon->sampled = in.f64();
+  }
+  const std::uint8_t has_budget = in.u8();
+  const double budget = in.f64();
+  out.rounds_left = in.u64();
+  const auto is_epsilon = [](const Epsilon& epsilon) { return epsilon.exact >= 0 && epsilon.sampled >= 0; };
+  const bool sound =
+      check_delta(out.delta).has_value() && out.noise_delta >= 0 && out.noise_delta < 1 &&
+      out.unprotected <= out.rounds && out.noise_multiplier >= 0 && std::isfinite(out.noise_multiplier) &&
+      out.sampling > 0 && out.sampling <= 1 && is_epsilon(out.coordinator) && is_epsilon(out.readers) &&
+      has_budget <= 1 &&
+      (has_budget == 1 ? budget > 0 && std::isfinite(budget) : std::bit_cast<std::uint64_t>(budget) == 0);
+  if (!sound) in.reject("a number that a privacy report cannot have");
+  CHORUS_TRY_DO(in.finish("privacy report"));
+  if (has_budget == 1) out.budget = budget;
   return out;
 }
 

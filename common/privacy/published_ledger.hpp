@@ -35,21 +35,28 @@ struct PublishedRound {
 struct Epsilon {
   double exact = 0;
   double sampled = 0;
+  friend bool operator==(const Epsilon&, const Epsilon&) = default;
 };
 
 struct PrivacyReport {
+  // Canonical, of one size. Errors of decode: malformed (also: a number that cannot be one).
+  [[nodiscard]] Bytes encode() const;
+  [[nodiscard]] static Result<PrivacyReport> decode(ByteView bytes);
+  static constexpr std::size_t kSize = 13 * 8 + 4 + 1;
+  friend bool operator==(const PrivacyReport&, const PrivacyReport&) = default;
+
   double delta = 0;
-  double noise_delta = 0;            // beyond δ: the samplers' distance from their law, of all rounds
-  std::uint64_t rounds = 0;          // charged, completed or not
-  std::uint64_t unprotected = 0;     // of them without noise
-  double noise_multiplier = 0;       // z of the last round's smallest cohort
-  std::uint32_t assumed_honest = 0;  // N that it is computed from
-  std::uint64_t survivors = 0;       // whose updates are in the version
-  double sampling = 1;               // of the last round
-  Epsilon coordinator;               // epsilon_coordinator
-  Epsilon readers;                   // epsilon_readers
-  std::optional<double> budget;      // ε against the coordinator, if the job has one
-  std::uint64_t rounds_left = 0;     // like the last one, within that budget
+  double noise_delta = 0;             // beyond δ: the samplers' distance from their law, of all rounds
+  std::uint64_t rounds = 0;           // charged, completed or not
+  std::uint64_t unprotected = 0;      // of them without noise
+  double noise_multiplier = 0;        // z of the last round's smallest cohort
+  std::uint32_t assumed_honest = 0;   // N that it is computed from
+  std::uint64_t survivors = 0;        // whose updates are in the version
+  double sampling = 1;                // of the last round
+  Epsilon coordinator = {};           // epsilon_coordinator
+  Epsilon readers = {};               // epsilon_readers
+  std::optional<double> budget = {};  // ε against the coordinator, if the job has one
+  std::uint64_t rounds_left = 0;      // like the last one, within that budget
 };
 
 // Not thread-safe.
@@ -65,17 +72,22 @@ class PublishedLedger {
   // Before the round's first message leaves. The same round again, unchanged, is charged once (a restart). Errors: as
   // afford(); duplicate (the number is known with other values, or is below one that is).
   [[nodiscard]] Status charge(const PublishedRound& round, const std::optional<Budget>& budget);
+  // What the last round that was charged really was, once its rosters are known: it was charged at its worst. Errors:
+  // invalid_argument (it is not that round, or costs more than it was charged).
+  [[nodiscard]] Status settle(const PublishedRound& round);
 
   // `noise_delta`: what PrivateEncoding::noise_delta() says of a round. Errors: invalid_argument (δ).
   [[nodiscard]] Result<PrivacyReport> report(double delta, const std::optional<Budget>& budget, std::uint64_t survivors,
                                              double noise_delta) const;
   [[nodiscard]] std::uint64_t rounds() const noexcept;
+  friend bool operator==(const PublishedLedger&, const PublishedLedger&) = default;
 
  private:
   // Consecutive rounds that are alike.
   struct Run {
     PublishedRound round;  // the last of them
     std::uint64_t count = 0;
+    friend bool operator==(const Run&, const Run&) = default;
   };
   std::vector<Run> runs_;
 };

@@ -12,27 +12,29 @@ namespace chorus::protocol {
 namespace {
 
 constexpr std::uint16_t kVersion = 1;
+constexpr std::uint16_t kModelHeaderVersion = 2;
 
-ByteWriter begin(std::string_view label) {
+ByteWriter begin(std::string_view label, std::uint16_t version = kVersion) {
   ByteWriter writer;
   writer.string(label);
-  writer.u16(kVersion);
+  writer.u16(version);
   return writer;
 }
 
-// Errors: malformed (another document), unsupported_version.
-Status check_beginning(ByteReader& reader, std::string_view label) {
+// The document's version. Errors: malformed (another document), unsupported_version.
+chorus::Result<std::uint16_t> check_beginning(ByteReader& reader, std::string_view label,
+                                              std::uint16_t latest = kVersion) {
   const ByteView found = reader.bytes(label.size());
   if (reader.failed() || !std::ranges::equal(found, as_bytes(label))) {
     return fail(ErrorCode::malformed, fmt::format("expected a document that begins with '{}'", label));
   }
   const std::uint16_t version = reader.u16();
   if (reader.failed()) return fail(ErrorCode::malformed, "the document ends before its version");
-  if (version != kVersion) {
+  if (version == 0 || version > latest) {
     return fail(ErrorCode::unsupported_version,
-                fmt::format("expected version {} of the document, found {}", kVersion, version), std::string(label));
+                fmt::format("expected version {} of the document, found {}", latest, version), std::string(label));
   }
-  return {};
+  return version;
 }
 
 }  // namespace
@@ -71,7 +73,7 @@ chorus::Result<CatalogueHeader> CatalogueHeader::decode(ByteView bytes) {
 }
 
 Bytes ModelHeader::encode() const {
-  ByteWriter writer = begin(kModelLabel);
+  ByteWriter writer = begin(kModelLabel, kModelHeaderVersion);
   writer.raw(job);
   writer.u64(version.value());
   writer.u64(round.value());
@@ -80,12 +82,14 @@ Bytes ModelHeader::encode() const {
   writer.raw(catalogue);
   writer.u64(size);
   writer.raw(tensors);
+  writer.u8(privacy ? 1 : 0);
+  if (privacy) writer.raw(privacy->encode());
   return std::move(writer).take();
 }
 
 chorus::Result<ModelHeader> ModelHeader::decode(ByteView bytes) {
   ByteReader reader(bytes);
-  CHORUS_TRY_DO(check_beginning(reader, kModelLabel));
+  CHORUS_TRY(const std::uint16_t document, check_beginning(reader, kModelLabel, kModelHeaderVersion));
   ModelHeader header;
   header.job = reader.array<32>();
   header.version = ModelVersion(reader.u64());
@@ -95,6 +99,15 @@ chorus::Result<ModelHeader> ModelHeader::decode(ByteView bytes) {
   header.catalogue = reader.array<32>();
   header.size = reader.u64();
   header.tensors = reader.array<32>();
+  if (document >= 2) {
+    const std::uint8_t has_report = reader.u8();
+    if (has_report > 1) reader.reject("a privacy report is there or not");
+    if (has_report == 1) {
+      auto report = privacy::PrivacyReport::decode(reader.view(privacy::PrivacyReport::kSize));
+      if (!report) reader.reject(report.error().sentence());
+      if (report) header.privacy = *report;
+    }
+  }
   if (header.size > kMaxBlob) reader.reject(fmt::format("a model of {} bytes", header.size));
   CHORUS_TRY_DO(reader.finish("the model's header"));
   return header;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "common/base/id.hpp"
 #include "common/crypto/signature.hpp"
 #include "common/plan/round_plan.hpp"
+#include "common/privacy/published_ledger.hpp"
 
 namespace chorus::protocol {
 
@@ -58,8 +60,11 @@ struct ModelHeader {
   Digest catalogue{};      // CatalogueHeader::digest of the catalogue that its rows stand for
   std::uint64_t size = 0;  // of the encoded tensors
   Digest tensors{};        // SHA-256 of TensorSet::encode()
+  // What the job has cost its users up to this version. Absent before the first round.
+  std::optional<privacy::PrivacyReport> privacy = {};
 
   [[nodiscard]] Bytes encode() const;
+  // Version 1 of the document, without a report, is read too.
   [[nodiscard]] static chorus::Result<ModelHeader> decode(ByteView bytes);
   friend bool operator==(const ModelHeader&, const ModelHeader&) = default;
 };

@@ -115,19 +115,28 @@ std::string summary(const Configured& configured) {
   for (const auto& [key, value] : job.settings) text += fmt::format("  {} = {}\n", key, value);
   text += fmt::format("cohorts of {} to {} devices\n", configured.job.federation.cohort_minimum,
                       configured.job.federation.cohort_size);
+  if (job.settings.contains("mu")) {
+    const privacy::Budget& budget = configured.job.federation.budget;
+    text += fmt::format("rounds end when a device has paid epsilon {} at delta {} to the coordinator\n", budget.epsilon,
+                        budget.delta);
+  }
   for (const auto& address : configured.settings.listen) {
     text += fmt::format("listens on {}, port {}\n", address.host, address.port);
   }
   return text + fmt::format("state in {}\n", configured.settings.state.string());
 }
 
+// Said at every start, because it is what an operator must not take for granted: the secure sum hides who said what in
+// one round, and the difference of two sums is one device's update.
+void warn_of_missing_noise(const model::Model& model) {
+  if (model.privacy(plan::Purpose::train, 0)) return;
+  log::warning("updates carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");
+}
+
 Status serve(Configured configured, const std::filesystem::path& config) {
   log::configure(configured.settings.log_level, configured.settings.log_format);
   warn_of_expiry(configured.tls);
   provide_open_files(configured.settings.limits);
-  // Said at every start, because it is what an operator must not take for granted: the secure sum hides who said what
-  // in one round, and the difference of two sums is one device's update.
-  log::warning("updates carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");
   CHORUS_TRY(auto store, open_sqlite_store(configured.settings.state));
   CHORUS_TRY(auto start, start_job(*store, configured.description, std::move(configured.items), configured.key));
   log::info("job", {{"name", configured.description.name},
@@ -136,6 +145,7 @@ Status serve(Configured configured, const std::filesystem::path& config) {
                     {"version", start.version.header.version.value()},
                     {"training_rounds", start.version.header.training_rounds},
                     {"goal", configured.description.round_goal}});
+  warn_of_missing_noise(start.publisher->model());
   const auto random = crypto::make_system_random();
   CHORUS_TRY(auto daemon,
              Daemon::create(DaemonSetup{

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "common/model/registry.hpp"
+#include "common/privacy/gaussian_accountant.hpp"
 #include "coordinator/config/table.hpp"
 
 namespace chorus::coordinator {
@@ -96,8 +97,8 @@ void read_cohort(Table& cohort, FederationSettings& settings, const plan::Floors
   const auto& least = floors.least_corrupt;
   if (std::uint64_t{settings.corrupt.numerator} * least.denominator <
       std::uint64_t{least.numerator} * settings.corrupt.denominator) {
-    cohort.reject("corrupt", fmt::format("a secure sum withstands a share of at least {}/{}", least.numerator,
-                                         least.denominator),
+    cohort.reject("corrupt",
+                  fmt::format("a secure sum withstands a share of at least {}/{}", least.numerator, least.denominator),
                   ErrorCode::parameter_below_floor);
     return;
   }
@@ -136,6 +137,45 @@ void read_round(Table& round, FederationSettings& settings, const plan::Floors& 
     round.reject("devices", fmt::format("expected 0 or at least the cohort's minimum, {}", settings.cohort_minimum));
   }
   round.boolean("measure", settings.measure);
+}
+
+// Differential privacy: ε and δ become the model's own setting μ, and the budget that rounds are charged to.
+void read_privacy(Table& table, JobSettings& settings) {
+  privacy::Budget goal = settings.federation.budget;
+  table.positive("epsilon", goal.epsilon);
+  table.positive("delta", goal.delta);
+  if (goal.delta >= 1) table.reject("delta", "expected a chance below 1");
+  const auto against = table.string("against");
+  if (against && *against != "readers" && *against != "coordinator") {
+    table.reject("against", fmt::format("expected readers or coordinator, found \"{}\"", *against));
+  }
+  settings.federation.budget.delta = goal.delta;
+  table.positive("device_epsilon", settings.federation.budget.epsilon);
+  if (!table.has("epsilon")) {
+    if (against) table.reject("against", "says whom epsilon is against, which is missing");
+    return;
+  }
+  const model::ModelShape shape{.items = 1, .contract = settings.contract, .max_contributors = 1};
+  if (!model::make_model(settings.family, {{"update", "dp"}}, shape)) {
+    table.reject("epsilon", fmt::format("the model family {} has no differential privacy", settings.family));
+    return;
+  }
+  const auto mu = privacy::gaussian_mu(goal);
+  if (!mu) {
+    table.reject("epsilon", mu.error().sentence());
+    return;
+  }
+  // As [model] would say it; a setting that the family does not have is refused there.
+  const auto set = [&](const char* key, std::string value) {
+    const auto [place, added] = settings.model.emplace(key, value);
+    if (!added && place->second != value) {
+      table.reject("epsilon", fmt::format("[model] {} says {}: leave it out, [privacy] sets it", key, place->second));
+    }
+  };
+  set("update", "dp");
+  set("mu", fmt::format("{}", *mu));
+  if (against) set("against", *against);
+  if (against == "coordinator") settings.model.emplace("cohort", fmt::format("{}", settings.federation.cohort_size));
 }
 
 // The model itself knows its settings; it is asked here, so that an error has its line.
@@ -214,6 +254,7 @@ Result<JobSettings> parse_job_settings(std::string_view text, const std::filesys
   Table model(top.table("model"), "model", file);
   Table cohort(top.table("cohort"), "cohort", file);
   Table round(top.table("round"), "round", file);
+  Table privacy(top.table("privacy"), "privacy", file);
   CHORUS_TRY_DO(top.finish());
   read_data(data, settings.contract);
   CHORUS_TRY_DO(data.finish());
@@ -221,9 +262,11 @@ Result<JobSettings> parse_job_settings(std::string_view text, const std::filesys
   if (const auto family = model.string("family")) settings.family = *family;
   for (auto& [key, value] : model.others()) settings.model.emplace(std::move(key), std::move(value));
   CHORUS_TRY_DO(model.finish());
-  CHORUS_TRY_DO(check_model(model, settings));
   read_cohort(cohort, settings.federation, floors);
   CHORUS_TRY_DO(cohort.finish());
+  read_privacy(privacy, settings);
+  CHORUS_TRY_DO(privacy.finish());
+  CHORUS_TRY_DO(check_model(model, settings));
   read_round(round, settings.federation, floors);
   CHORUS_TRY_DO(round.finish());
   return settings;

@@ -114,6 +114,20 @@ reconnect_grace = "5s"
 devices = 0
 # After the last training round, one round that trains nothing measures the final model.
 measure = true
+
+# Differential privacy: devices hide what they contribute in noise of their own, and keep a ledger of what that cost
+# them. Without it the secure sum alone protects them, and every device must have agreed to that by name. Rating models
+# of the family mf know it. Every model version carries a report of what was spent.
+# [privacy]
+# How much all rounds together may tell of any one person: by at most a factor of e^epsilon in odds, but for a chance
+# of delta. Small crowds need a large epsilon to learn anything; about 5 is a good start, above 10 promises little.
+# epsilon = 5
+# delta = 1e-5
+# Whom epsilon is against: "readers" of the published model, or the "coordinator", who sees each cohort's sum.
+# against = "readers"
+# What a device may pay to the coordinator, at the same delta, in all rounds together; no round opens beyond it. Devices
+# agree to 8 at 1e-5 unless their users say otherwise.
+# device_epsilon = 8
 )toml";
 }
 

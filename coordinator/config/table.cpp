@@ -21,6 +21,17 @@ void Table::number(std::string_view key, float& out) {
   out = static_cast<float>(*value);
 }
 
+void Table::positive(std::string_view key, double& out) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const auto value = node->value<double>();
+  if (!node->is_number() || !value || !std::isfinite(*value) || !(*value > 0)) {
+    reject(key, "expected a number above 0");
+    return;
+  }
+  out = *value;
+}
+
 void Table::boolean(std::string_view key, bool& out) {
   const toml::node* node = find(key);
   if (node == nullptr) return;

@@ -45,7 +45,10 @@ class Table {
     }
     out = static_cast<T>(value->get());
   }
+  [[nodiscard]] bool has(std::string_view key) const { return table_ != nullptr && table_->contains(key); }
   void number(std::string_view key, float& out);
+  // Above 0.
+  void positive(std::string_view key, double& out);
   void boolean(std::string_view key, bool& out);
   // Present afterwards unless there was an error or the key is missing.
   [[nodiscard]] std::optional<std::string> string(std::string_view key);

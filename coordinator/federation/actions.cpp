@@ -1,5 +1,7 @@
 #include "coordinator/federation/actions.hpp"
 
+#include <fmt/format.h>
+
 #include "common/log/log.hpp"
 
 namespace chorus::coordinator {
@@ -64,14 +66,27 @@ void write(const RoundAborted& event) {
                                  {"seconds", seconds(event.took)},
                                  {"reason", event.reason.to_string()}});
 }
+// For people: a report that is missing or infinite says so.
+std::string epsilon_text(const std::optional<privacy::PrivacyReport>& report,
+                         privacy::Epsilon privacy::PrivacyReport::* of) {
+  if (!report) return "none: nothing was asked of anybody";
+  if (report->unprotected > 0) return "infinite: NO DIFFERENCING PROTECTION";
+  return fmt::format("{:.4g} at delta {:.3g}", ((*report).*of).exact, report->delta);
+}
 void write(const VersionPublished& event) {
-  log::info("version published", {{"version", event.version.value()},
-                                  {"training_rounds", event.training_rounds},
-                                  {"items", event.items},
-                                  {"bytes", event.bytes}});
+  log::info("version published",
+            {{"version", event.version.value()},
+             {"training_rounds", event.training_rounds},
+             {"items", event.items},
+             {"bytes", event.bytes},
+             {"epsilon_coordinator", epsilon_text(event.privacy, &privacy::PrivacyReport::coordinator)},
+             {"epsilon_readers", epsilon_text(event.privacy, &privacy::PrivacyReport::readers)}});
 }
 void write(const JobFinished& event) {
   log::info("job finished", {{"training_rounds", event.training_rounds}});
+}
+void write(const BudgetSpent& event) {
+  log::warning("no more rounds: the privacy budget is spent", {{"reason", event.reason.to_string()}});
 }
 void write(const CatalogueRefused& event) {
   log::error("the new catalogue was refused, the old one stays", {{"reason", event.reason.to_string()}});
@@ -81,7 +96,7 @@ void write(const CatalogueRefused& event) {
 
 Result<BuildStep::Outcome> BuildStep::run() const {
   if (const auto* step = std::get_if<FromSum>(&work)) {
-    CHORUS_TRY(auto outcome, publisher->step(from, step->purpose, step->round, *step->sum));
+    CHORUS_TRY(auto outcome, publisher->step(from, step->purpose, step->round, *step->sum, step->report));
     return outcome;
   }
   CHORUS_TRY(auto growth, grow_job(*publisher, from, *std::get<Grow>(work).items));

@@ -40,9 +40,10 @@ struct Close {
   Error reason;
 };
 
-// Makes the round's number durable before a device sees it. Back: on_round_reserved().
+// Makes the round's number and its charge durable before a device sees it. Back: on_round_reserved().
 struct ReserveRound {
   RoundId round;
+  privacy::PublishedLedger ledger;
 };
 
 // Heavy: work->run() on a pool, on as many threads as there are, or inline. Back: on_sum_recovered() with the three of
@@ -59,6 +60,7 @@ struct BuildStep {
     plan::Purpose purpose = plan::Purpose::train;
     RoundId round;
     std::shared_ptr<const ring::RoundSum> sum;
+    privacy::PrivacyReport report;  // that the version will carry
   };
   struct Grow {  // the model gains rows for new items
     std::shared_ptr<const std::vector<dataset::CatalogueItem>> items;
@@ -133,15 +135,20 @@ struct VersionPublished {
   std::uint64_t training_rounds = 0;
   std::uint32_t items = 0;
   std::uint64_t bytes = 0;
+  std::optional<privacy::PrivacyReport> privacy;
 };
 struct JobFinished {
   std::uint64_t training_rounds = 0;
+};
+// No device that keeps to the job's budget could join another round.
+struct BudgetSpent {
+  Error reason;
 };
 struct CatalogueRefused {
   Error reason;
 };
 using Log = std::variant<WaitingForDevices, RoundOpened, CohortAborted, MembersDeclined, MemberConvicted, RoundClosed,
-                         RoundAborted, VersionPublished, JobFinished, CatalogueRefused>;
+                         RoundAborted, VersionPublished, JobFinished, BudgetSpent, CatalogueRefused>;
 
 using Action = std::variant<Send, SendBlob, Close, ReserveRound, RecoverSum, BuildStep, StoreVersion, Stop, Log>;
 using Actions = std::vector<Action>;

@@ -67,36 +67,27 @@ std::optional<plan::Purpose> Federation::next_purpose() const {
 Result<plan::RoundPlan> Federation::make_plan(plan::Purpose purpose, RoundId round, CohortId cohort,
                                               const ByteArray<32>& session, std::uint32_t members,
                                               std::uint32_t all_members) const {
-  const std::uint64_t training_rounds = version_.header.training_rounds;
-  return plan::RoundPlan::create(plan::RoundPlanFields{.job = publisher_->job_id(),
-                                                       .session = session,
-                                                       .round = round,
-                                                       .cohort = cohort,
-                                                       .purpose = purpose,
-                                                       .model_version = version_.header.version,
-                                                       .model_id = version_.header.model_id,
-                                                       .catalogue = version_.header.catalogue,
-                                                       .revocations = crypto::sha256(admission_.revoked->der()),
-                                                       .least_members = settings_.cohort_minimum,
-                                                       .most_members = settings_.cohort_size,
-                                                       .corrupt = settings_.corrupt,
-                                                       .dropout = settings_.dropout,
-                                                       .local_noise = local_noise(purpose, members, all_members),
-                                                       .deadlines = settings_.deadlines},
-                                 publisher_->model().layout(purpose, training_rounds), floors_);
-}
-
-double Federation::local_noise(plan::Purpose purpose, std::uint32_t members, std::uint32_t all_members) const {
-  const std::uint64_t training_rounds = version_.header.training_rounds;
-  const auto question = publisher_->model().privacy(purpose, training_rounds);
-  if (!question) return 0;
-  const plan::UpdateLayout layout = publisher_->model().layout(purpose, training_rounds);
-  const double sensitivity =
-      std::sqrt(static_cast<double>(plan::squared_sensitivity(layout, question->groups, question->most_items)));
-  // Of those invited: if fewer come, their own ledgers charge what that costs.
-  const std::uint32_t honest =
-      privacy::honest_contributors(question->cohort == 0 ? all_members : members, settings_.corrupt, settings_.dropout);
-  return privacy::local_sigma(question->noise_multiplier, sensitivity, std::max(honest, 1U));
+  plan::RoundPlanFields fields{.job = publisher_->job_id(),
+                               .session = session,
+                               .round = round,
+                               .cohort = cohort,
+                               .purpose = purpose,
+                               .model_version = version_.header.version,
+                               .model_id = version_.header.model_id,
+                               .catalogue = version_.header.catalogue,
+                               .revocations = crypto::sha256(admission_.revoked->der()),
+                               .least_members = settings_.cohort_minimum,
+                               .most_members = settings_.cohort_size,
+                               .corrupt = settings_.corrupt,
+                               .dropout = settings_.dropout,
+                               .deadlines = settings_.deadlines};
+  if (const auto asked = hidden(purpose)) {
+    fields.least_members = least_members(asked, members);
+    fields.local_noise = local_noise(*asked, members, all_members);
+    const double honest = privacy::honest_contributors(fields.least_members, settings_.corrupt, settings_.dropout);
+    fields.noise_multiplier = std::sqrt(honest / static_cast<double>(asked->squared_sensitivity)) * fields.local_noise;
+  }
+  return plan::RoundPlan::create(fields, publisher_->model().layout(purpose, version_.header.training_rounds), floors_);
 }
 
 Actions Federation::on_connected(SessionId id, const identity::DeviceId& device, Moment now) {

@@ -127,9 +127,15 @@ class Federation {
     std::optional<Moment> enough_since;  // when the minimum was reached
     bool warned = false;                 // the log knows that there are too few
   };
-  // The next round's number is being made durable.
+  struct Drawn {
+    SessionId session;
+    identity::DeviceId device;
+  };
+  using DrawnCohorts = std::vector<std::vector<Drawn>>;
+  // The next round's number and its charge are being made durable.
   struct Reserving {
     RoundId number;
+    DrawnCohorts cohorts;
   };
   // Updates arrive.
   struct Collecting {
@@ -163,8 +169,23 @@ class Federation {
   [[nodiscard]] Result<plan::RoundPlan> make_plan(plan::Purpose purpose, RoundId round, CohortId cohort,
                                                   const ByteArray<32>& session, std::uint32_t members,
                                                   std::uint32_t all_members) const;
-  // σ of each device's noise in a round of `members` a cohort and `all_members` in all; 0 for models without privacy.
-  [[nodiscard]] double local_noise(plan::Purpose purpose, std::uint32_t members, std::uint32_t all_members) const;
+  // --- what rounds cost (charges.cpp)
+  // How the model hides what it asks for in the next round for this purpose; nothing without privacy.
+  struct Hidden {
+    model::PrivateQuestion question;
+    std::uint64_t squared_sensitivity = 0;  // Δ²
+  };
+  [[nodiscard]] std::optional<Hidden> hidden(plan::Purpose purpose) const;
+  // σ of each device's noise in a round of `members` a cohort and `all_members` in all.
+  [[nodiscard]] double local_noise(const Hidden& hidden, std::uint32_t members, std::uint32_t all_members) const;
+  // n_min of a cohort of `members`: noise is sized for those invited, and far fewer would pay more than was announced.
+  [[nodiscard]] std::uint32_t least_members(const std::optional<Hidden>& hidden, std::uint32_t members) const;
+  // What a round of cohorts of these sizes costs a member at worst.
+  [[nodiscard]] privacy::PublishedRound worst_charge(plan::Purpose purpose, RoundId round,
+                                                     const DrawnCohorts& cohorts) const;
+  // What it did cost: the rosters are known.
+  void settle_charge(const RoundInProgress& round);
+  [[nodiscard]] Result<privacy::PrivacyReport> report_of(const RoundInProgress& round, std::uint64_t survivors) const;
   // --- messages (federation.cpp)
   void on_hello(SessionId id, Session& session, const protocol::Hello& hello, Moment now);
   void on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now);
@@ -179,8 +200,9 @@ class Federation {
   // --- rounds (rounds.cpp)
   void consider_round(Moment now);
   [[nodiscard]] std::optional<Moment> opening_time(const Gathering& gathering, Moment now) const;
-  void open_round(RoundId number, Moment now);
-  void invite(RoundInProgress& round, const std::vector<SessionId>& sessions, std::uint32_t all_members, Moment now);
+  void open_round(const Reserving& reserved, Moment now);
+  void invite(RoundInProgress& round, const std::vector<Drawn>& drawn, std::uint32_t all_members, Moment now);
+  void finish_without_budget(Error reason);
   void on_sum_actions(std::size_t cohort, SecureSum::Actions actions, Moment now);
   void on_absences(std::size_t cohort, Moment now);
   void send_step(const Cohort& cohort, std::uint32_t member);
@@ -191,6 +213,7 @@ class Federation {
   void step_stored(Storing storing, Moment now);
   void growth_stored(Growth growth);
   void announce_version();
+  void tell_finished();
   void abort_round(RoundInProgress round, const Error& reason, Moment now);
   void send_results(RoundInProgress& round, protocol::Outcome outcome, const std::string& reason);
   void send_cohort_result(const RoundInProgress& round, Cohort& cohort, protocol::Outcome outcome,

@@ -89,6 +89,7 @@ Result<JobStart> resume(StoredJob stored, Store& store, const protocol::JobDescr
                                     .catalogue = growth->publisher->catalogue(),
                                     .surveyed = start.progress.surveyed,
                                     .measured = start.progress.measured,
+                                    .ledger = start.progress.ledger,
                                     .trace_line = growth->trace_line}));
   start.publisher = std::move(growth->publisher);
   start.version = std::move(growth->version);

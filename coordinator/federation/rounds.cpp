@@ -31,67 +31,101 @@ void Federation::consider_round(Moment now) {
   if (!gathering->enough_since) gathering->enough_since = now;
   gathering->warned = false;
   if (now < *opening_time(*gathering, now)) return;
+  DrawnCohorts cohorts;
+  for (const auto& sessions :
+       roster_.draw(settings_.cohort_minimum, settings_.cohort_size, settings_.devices, *random_)) {
+    auto& drawn = cohorts.emplace_back();
+    for (const SessionId session : sessions) drawn.push_back({session, roster_.device(session)});
+  }
+  CHORUS_ENSURE(!cohorts.empty(), "there are as many as one cohort needs");
   const RoundId number(progress_.last_round.value() + 1);
-  phase_ = Reserving{number};
-  actions_.emplace_back(ReserveRound{number});
+  const plan::Purpose purpose = *next_purpose();
+  const privacy::PublishedRound charge = worst_charge(purpose, number, cohorts);
+  const auto budget = hidden(purpose) ? std::optional(settings_.budget) : std::nullopt;
+  if (auto charged = progress_.ledger.charge(charge, budget); !charged) {
+    finish_without_budget(std::move(charged.error()));
+    return;
+  }
+  phase_ = Reserving{.number = number, .cohorts = std::move(cohorts)};
+  actions_.emplace_back(ReserveRound{.round = number, .ledger = progress_.ledger});
+}
+
+void Federation::finish_without_budget(Error reason) {
+  phase_ = Finished{};
+  actions_.emplace_back(Log(BudgetSpent{std::move(reason)}));
+  tell_finished();
 }
 
 Actions Federation::on_round_reserved(Status reserved, Moment now) {
   if (std::holds_alternative<Stopped>(phase_)) return {};
-  const auto* reserving = std::get_if<Reserving>(&phase_);
-  CHORUS_ENSURE(reserving != nullptr, "a reserved round is waited for");
+  CHORUS_ENSURE(std::holds_alternative<Reserving>(phase_), "a reserved round is waited for");
   if (!reserved) {
     stop(fail(reserved.error()));
     return take();
   }
-  const RoundId number = reserving->number;
-  progress_.last_round = number;
+  const Reserving reserving = std::get<Reserving>(std::move(phase_));
+  phase_ = Gathering{};
+  progress_.last_round = reserving.number;
   if (stop_deadline_) {
     stop({});
   } else {
-    open_round(number, now);
+    open_round(reserving, now);
   }
   announce_waiting(now);
   return take();
 }
 
-void Federation::open_round(RoundId number, Moment now) {
-  auto cohorts = roster_.draw(settings_.cohort_minimum, settings_.cohort_size, settings_.devices, *random_);
-  if (cohorts.empty()) {  // some left while the number was reserved
+void Federation::open_round(const Reserving& reserved, Moment now) {
+  Collecting collecting{.round = {.number = reserved.number, .purpose = *next_purpose(), .opened = now, .cohorts = {}},
+                        .sum = nullptr};
+  std::vector<SessionId> all;
+  std::uint32_t all_members = 0;
+  bool enough = false;
+  for (const auto& members : reserved.cohorts) {
+    const std::size_t before = all.size();
+    for (const Drawn& member : members) {
+      if (sessions_.contains(member.session)) all.push_back(member.session);
+    }
+    all_members += static_cast<std::uint32_t>(members.size());
+    enough = enough || all.size() - before >= settings_.cohort_minimum;
+  }
+  if (!enough) {  // some left while the number was reserved
     go_on();
     consider_round(now);
     return;
   }
-  Collecting collecting{.round = {.number = number, .purpose = *next_purpose(), .opened = now, .cohorts = {}},
-                        .sum = nullptr};
-  std::vector<SessionId> all;
-  for (const auto& members : cohorts) all.insert(all.end(), members.begin(), members.end());
-  for (const auto& members : cohorts) {
-    invite(collecting.round, members, static_cast<std::uint32_t>(all.size()), now);
-  }
-  roster_.take_part(number, all);
+  for (const auto& members : reserved.cohorts) invite(collecting.round, members, all_members, now);
+  roster_.take_part(reserved.number, all);
   announced_.reset();
   collecting.sum = std::make_shared<ring::RoundSum>(collecting.round.cohorts.front().plan.layout());
-  actions_.emplace_back(Log(RoundOpened{.round = number,
+  actions_.emplace_back(Log(RoundOpened{.round = reserved.number,
                                         .purpose = collecting.round.purpose,
-                                        .cohorts = static_cast<std::uint32_t>(cohorts.size()),
-                                        .members = static_cast<std::uint32_t>(all.size())}));
+                                        .cohorts = static_cast<std::uint32_t>(reserved.cohorts.size()),
+                                        .members = all_members}));
   phase_ = std::move(collecting);
 }
 
-void Federation::invite(RoundInProgress& round, const std::vector<SessionId>& sessions, std::uint32_t all_members,
+void Federation::invite(RoundInProgress& round, const std::vector<Drawn>& drawn, std::uint32_t all_members,
                         Moment now) {
   const std::size_t index = round.cohorts.size();
   const auto session_id = random_->array<32>();
   auto plan = make_plan(round.purpose, round.number, CohortId(static_cast<std::uint32_t>(index)), session_id,
-                        static_cast<std::uint32_t>(sessions.size()), all_members);
+                        static_cast<std::uint32_t>(drawn.size()), all_members);
   CHORUS_ENSURE(plan.has_value(), "create() has checked what does not change from round to round");
+  std::vector<SessionId> sessions;
   std::vector<identity::DeviceId> devices;
   std::vector<Member> members;
-  for (std::uint32_t i = 0; i < sessions.size(); ++i) {
-    devices.push_back(roster_.device(sessions[i]));
-    members.push_back({.device = devices.back(), .session = sessions[i], .absent_since = {}, .left = false});
-    Session& session = sessions_.at(sessions[i]);
+  for (std::uint32_t i = 0; i < drawn.size(); ++i) {
+    devices.push_back(drawn[i].device);
+    Member& member = members.emplace_back(Member{.device = drawn[i].device, .session = {}, .absent_since = {}});
+    const auto found = sessions_.find(drawn[i].session);
+    if (found == sessions_.end()) {
+      member.absent_since = now;
+      continue;
+    }
+    member.session = drawn[i].session;
+    sessions.push_back(drawn[i].session);
+    Session& session = found->second;
     session.phase = CoordinatorPhase::in_round;
     session.place = Place{.cohort = index, .member = i};
     session.last_round_session = session_id;
@@ -153,11 +187,15 @@ void Federation::close_round_if_over(Moment now) {
     abort_round(std::move(collecting.round), reason, now);
     return;
   }
-  actions_.emplace_back(BuildStep{
-      .publisher = publisher_,
-      .from = version_,
-      .work = BuildStep::FromSum{
-          .purpose = collecting.round.purpose, .round = collecting.round.number, .sum = std::move(collecting.sum)}});
+  settle_charge(collecting.round);
+  auto report = report_of(collecting.round, collecting.sum->contributors());
+  CHORUS_ENSURE(report.has_value(), "create() has checked the budget's delta, and devices the noise");
+  actions_.emplace_back(BuildStep{.publisher = publisher_,
+                                  .from = version_,
+                                  .work = BuildStep::FromSum{.purpose = collecting.round.purpose,
+                                                             .round = collecting.round.number,
+                                                             .sum = std::move(collecting.sum),
+                                                             .report = std::move(*report)}});
   phase_ = Building{std::move(collecting.round)};
 }
 
@@ -171,6 +209,7 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
                                                              .catalogue = growth->publisher->catalogue(),
                                                              .surveyed = progress_.surveyed,
                                                              .measured = progress_.measured,
+                                                             .ledger = progress_.ledger,
                                                              .trace_line = growth->trace_line})});
       growing->growth = std::move(*growth);
       return take();
@@ -207,6 +246,7 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
                                             .catalogue = std::nullopt,
                                             .surveyed = progress_.surveyed || round.purpose == plan::Purpose::survey,
                                             .measured = progress_.measured || round.purpose == plan::Purpose::measure,
+                                            .ledger = progress_.ledger,
                                             .trace_line = to_json_line(record)});
   actions_.emplace_back(StoreVersion{commit});
   phase_ = Storing{.round = std::move(round), .outcome = std::move(outcome), .commit = std::move(commit)};
@@ -267,7 +307,8 @@ void Federation::announce_version() {
   actions_.emplace_back(Log(VersionPublished{.version = version_.header.version,
                                              .training_rounds = version_.header.training_rounds,
                                              .items = publisher_->catalogue().header.items,
-                                             .bytes = version_.header.size}));
+                                             .bytes = version_.header.size,
+                                             .privacy = version_.header.privacy}));
   if (auto everybody = greeted(); !everybody.empty()) {
     actions_.emplace_back(Send{std::move(everybody), protocol::Published{version_.document}});
   }
@@ -323,17 +364,21 @@ void Federation::go_on() {
   } else {
     phase_ = Finished{};
     actions_.emplace_back(Log(JobFinished{.training_rounds = version_.header.training_rounds}));
-    if (auto everybody = greeted(); !everybody.empty()) {
-      for (const SessionId id : everybody) {
-        Session& session = sessions_.at(id);
-        if (session.phase != CoordinatorPhase::ready) continue;
-        session.phase = CoordinatorPhase::enrolled;
-        roster_.set_ready(id, false);
-      }
-      actions_.emplace_back(Send{std::move(everybody), protocol::Finished{}});
-    }
-    if (settings_.exit_when_finished) stop({});
+    tell_finished();
   }
+}
+
+void Federation::tell_finished() {
+  if (auto everybody = greeted(); !everybody.empty()) {
+    for (const SessionId id : everybody) {
+      Session& session = sessions_.at(id);
+      if (session.phase != CoordinatorPhase::ready) continue;
+      session.phase = CoordinatorPhase::enrolled;
+      roster_.set_ready(id, false);
+    }
+    actions_.emplace_back(Send{std::move(everybody), protocol::Finished{}});
+  }
+  if (settings_.exit_when_finished) stop({});
 }
 
 void Federation::stop(Status outcome) {

@@ -5,15 +5,19 @@
 
 #include "common/base/time.hpp"
 #include "common/plan/round_plan.hpp"
+#include "common/privacy/mechanism.hpp"
 
 namespace chorus::coordinator {
 
 struct FederationSettings {
-  std::uint32_t cohort_size = 128;             // the most members of one cohort; also sizes the headroom of its sum
-  std::uint32_t cohort_minimum = 76;           // the fewest; below, the coordinator waits
-  plan::Ratio dropout{3, 20};                  // δ: raise it where devices often vanish in mid-round
-  plan::Ratio corrupt{1, 20};                  // γ: members that may lie together with whoever runs the coordinator
+  std::uint32_t cohort_size = 128;    // the most members of one cohort; also sizes the headroom of its sum
+  std::uint32_t cohort_minimum = 76;  // the fewest; below, the coordinator waits
+  plan::Ratio dropout{3, 20};         // δ: raise it where devices often vanish in mid-round
+  plan::Ratio corrupt{1, 20};         // γ: members that may lie together with whoever runs the coordinator
   plan::PhaseDeadlines deadlines = plan::kDefaultDeadlines;  // raise them for slow networks and large catalogues
+  // For models with differential privacy: what all rounds together may cost a device, against this coordinator, and the
+  // δ of every report. Devices agree to 8 at 1e-5 by default, and refuse what is beyond their own.
+  privacy::Budget budget{.epsilon = 8, .delta = 1e-5};
   Duration reconnect_grace = 5s;  // how long a member whose connection broke is waited for within a phase
   // Since a member's enrolment, as most devices ask for; lower it for demonstrations alone.
   std::chrono::seconds least_identity_age = std::chrono::days(30);

@@ -221,8 +221,8 @@ class Daemon::Impl final : public SessionOwner {
   }
 
   void carry_out(ReserveRound& action) {
-    asio::post(worker_, [this, round = action.round] {
-      auto reserved = store_->reserve_round(round);
+    asio::post(worker_, [this, asked = std::move(action)] {
+      auto reserved = store_->reserve_round(asked.round, asked.ledger);
       asio::post(context_, [this, reserved = std::move(reserved)]() mutable {
         perform(federation_.on_round_reserved(std::move(reserved), monotonic_now()));
       });

@@ -11,7 +11,7 @@ Result<std::shared_ptr<const Publisher>> Publisher::create(protocol::JobDescript
   if (catalogue.empty()) return fail(ErrorCode::invalid_argument, "the catalogue has no items");
   std::shared_ptr<Publisher> publisher(new Publisher());
   CHORUS_TRY(publisher->model_, job.make_model(static_cast<std::uint32_t>(catalogue.size()),
-                                                  std::make_shared<const dataset::Catalogue>(catalogue)));
+                                               std::make_shared<const dataset::Catalogue>(catalogue)));
   publisher->job_ = std::move(job);
   publisher->job_id_ = publisher->job_.id();
   publisher->job_document_ = protocol::sign_document(protocol::kJobLabel, publisher->job_.encode(), *key);
@@ -25,7 +25,7 @@ Version Publisher::initial() const {
 }
 
 Result<StepOutcome> Publisher::step(const Version& from, plan::Purpose purpose, RoundId round,
-                                    const ring::RoundSum& sum) const {
+                                    const ring::RoundSum& sum, const privacy::PrivacyReport& report) const {
   std::vector<std::vector<double>> sums;
   sums.reserve(sum.layout().tensors().size());
   for (std::size_t t = 0; t < sum.layout().tensors().size(); ++t) sums.push_back(sum.numbers(t));
@@ -39,6 +39,7 @@ Result<StepOutcome> Publisher::step(const Version& from, plan::Purpose purpose, 
   protocol::ModelHeader header = from.header;
   header.version = ModelVersion(from.header.version.value() + 1);
   header.round = round;
+  header.privacy = report;
   if (purpose == plan::Purpose::train) ++header.training_rounds;
   outcome.version = make_version(header, std::move(state));
   return outcome;

@@ -46,9 +46,9 @@ class Publisher {
 
   // Version 0.
   [[nodiscard]] Version initial() const;
-  // Applies the sum of round `round`, which started from `from`. Errors: non_finite.
+  // Applies the sum of round `round`, which started from `from`; `report` goes with the version. Errors: non_finite.
   [[nodiscard]] Result<StepOutcome> step(const Version& from, plan::Purpose purpose, RoundId round,
-                                         const ring::RoundSum& sum) const;
+                                         const ring::RoundSum& sum, const privacy::PrivacyReport& report) const;
   // `from` has the rows of an older, shorter catalogue: the next version has this one's.
   [[nodiscard]] Version grow(const Version& from) const;
   // A version as it was stored: signed anew, since the certificate may have been renewed with another key.

@@ -17,12 +17,13 @@ namespace chorus::coordinator {
 namespace {
 
 constexpr int kApplicationId = 0x43484f52;  // "CHOR", for file(1)
-constexpr int kSchemaVersion = 1;
 // Older versions keep their header and digest; their numbers are dropped, as nothing reads them again.
 constexpr std::uint64_t kVersionsKept = 4;
 constexpr std::size_t kMaxBlob = 1'000'000'000;  // SQLITE_MAX_LENGTH as it is built
 
-constexpr const char* kSchema = R"(
+// What makes schema n + 1 of schema n; what was released is never changed.
+constexpr std::array kMigrations{
+    R"(
   CREATE TABLE job (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     description BLOB NOT NULL, sha256 BLOB NOT NULL,
@@ -34,7 +35,13 @@ constexpr const char* kSchema = R"(
     tensors BLOB, tensors_sha256 BLOB NOT NULL,
     hidden BLOB, hidden_sha256 BLOB NOT NULL);
   CREATE TABLE trace (line INTEGER PRIMARY KEY, record TEXT NOT NULL, sha256 BLOB NOT NULL);
-)";
+)",
+    // The published privacy ledger; null before the first charge.
+    R"(
+  ALTER TABLE job ADD COLUMN ledger BLOB;
+  ALTER TABLE job ADD COLUMN ledger_sha256 BLOB;
+)"};
+constexpr int kSchemaVersion = static_cast<int>(kMigrations.size());
 
 Error to_error(const SQLite::Exception& exception, const std::filesystem::path& folder) {
   const int extended = exception.getExtendedErrorCode();
@@ -96,12 +103,14 @@ class SqliteStore final : public Store {
     database_.exec("PRAGMA journal_mode = WAL");
     database_.exec("PRAGMA synchronous = FULL");
     database_.exec("PRAGMA foreign_keys = ON");
-    if (version == 0) {
-      if (database_.execAndGet("SELECT count(*) FROM sqlite_master").getInt() != 0) {
-        return fail(ErrorCode::corrupt, "coordinator.db is not a coordinator's", folder_.string());
-      }
+    if (version == 0 && database_.execAndGet("SELECT count(*) FROM sqlite_master").getInt() != 0) {
+      return fail(ErrorCode::corrupt, "coordinator.db is not a coordinator's", folder_.string());
+    }
+    if (version < kSchemaVersion) {
       SQLite::Transaction transaction(database_);
-      database_.exec(kSchema);
+      for (int next = version; next < kSchemaVersion; ++next) {
+        database_.exec(kMigrations[static_cast<std::size_t>(next)]);
+      }
       database_.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
       database_.exec(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
       transaction.commit();
@@ -118,7 +127,7 @@ class SqliteStore final : public Store {
     return guarded<void>([&]() -> Status {
       SQLite::Transaction transaction(database_);
       const Bytes description = job.encode();
-      SQLite::Statement insert(database_, "INSERT INTO job VALUES (1, ?, ?, 0, 0, 0)");
+      SQLite::Statement insert(database_, "INSERT INTO job VALUES (1, ?, ?, 0, 0, 0, NULL, NULL)");
       const Digest digest = crypto::sha256(description);
       bind_blob(insert, 1, description);
       bind_blob(insert, 2, digest);
@@ -135,10 +144,15 @@ class SqliteStore final : public Store {
     });
   }
 
-  [[nodiscard]] Status reserve_round(RoundId round) override {
+  [[nodiscard]] Status reserve_round(RoundId round, const privacy::PublishedLedger& ledger) override {
     return guarded<void>([&]() -> Status {
-      SQLite::Statement update(database_, "UPDATE job SET last_round = max(last_round, ?)");
+      const Bytes charged = ledger.encode();
+      const Digest digest = crypto::sha256(charged);
+      SQLite::Statement update(database_,
+                               "UPDATE job SET last_round = max(last_round, ?), ledger = ?, ledger_sha256 = ?");
       update.bind(1, static_cast<std::int64_t>(round.value()));
+      bind_blob(update, 2, charged);
+      bind_blob(update, 3, digest);
       update.exec();
       return {};
     });
@@ -149,9 +163,13 @@ class SqliteStore final : public Store {
       SQLite::Transaction transaction(database_);
       if (commit.catalogue) write_catalogue(*commit.catalogue);
       if (commit.version) write_version(*commit.version);
-      SQLite::Statement update(database_, "UPDATE job SET surveyed = ?, measured = ?");
+      const Bytes charged = commit.ledger.encode();
+      const Digest digest = crypto::sha256(charged);
+      SQLite::Statement update(database_, "UPDATE job SET surveyed = ?, measured = ?, ledger = ?, ledger_sha256 = ?");
       update.bind(1, commit.surveyed ? 1 : 0);
       update.bind(2, commit.measured ? 1 : 0);
+      bind_blob(update, 3, charged);
+      bind_blob(update, 4, digest);
       update.exec();
       write_trace(commit.trace_line);
       transaction.commit();
@@ -193,13 +211,19 @@ class SqliteStore final : public Store {
 
   Result<std::optional<StoredJob>> load_job() {
     StoredJob stored;
-    SQLite::Statement job(database_, "SELECT description, sha256, last_round, surveyed, measured FROM job");
+    SQLite::Statement job(database_,
+                          "SELECT description, sha256, last_round, surveyed, measured, ledger, ledger_sha256 FROM job");
     if (!job.executeStep()) return std::nullopt;
     CHORUS_TRY(const Bytes description, checked(job.getColumn(0), job.getColumn(1), "job"));
     CHORUS_TRY(stored.job, protocol::JobDescription::decode(description));
     stored.progress = {.last_round = RoundId(static_cast<std::uint64_t>(job.getColumn(2).getInt64())),
                        .surveyed = job.getColumn(3).getInt() != 0,
-                       .measured = job.getColumn(4).getInt() != 0};
+                       .measured = job.getColumn(4).getInt() != 0,
+                       .ledger = {}};
+    if (!job.getColumn(5).isNull()) {
+      CHORUS_TRY(const Bytes charged, checked(job.getColumn(5), job.getColumn(6), "privacy ledger"));
+      CHORUS_TRY(stored.progress.ledger, privacy::PublishedLedger::decode(charged));
+    }
 
     SQLite::Statement catalogue(database_, "SELECT encoded, sha256 FROM catalogue ORDER BY version DESC LIMIT 1");
     if (!catalogue.executeStep()) return corrupt("catalogue");

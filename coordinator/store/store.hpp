@@ -9,6 +9,7 @@
 
 #include "common/base/id.hpp"
 #include "common/dataset/catalogue.hpp"
+#include "common/privacy/published_ledger.hpp"
 #include "common/protocol/documents.hpp"
 #include "common/protocol/job_description.hpp"
 #include "coordinator/publish/publisher.hpp"
@@ -20,6 +21,7 @@ struct Progress {
   RoundId last_round;     // the highest round number that was ever reserved
   bool surveyed = false;  // the survey's sum is in the model
   bool measured = false;  // the finished model's quality is known
+  privacy::PublishedLedger ledger;
 
   friend bool operator==(const Progress&, const Progress&) = default;
 };
@@ -39,6 +41,7 @@ struct Commit {
   std::optional<CataloguePublication> catalogue;  // if it grew
   bool surveyed = false;
   bool measured = false;
+  privacy::PublishedLedger ledger;
   std::string trace_line;
 };
 
@@ -51,8 +54,8 @@ class Store {
   // Errors here and below: disk_full, unwritable, corrupt, io; nothing is then written.
   [[nodiscard]] virtual Status begin(const protocol::JobDescription& job, const CataloguePublication& catalogue,
                                      const Version& initial, const std::string& trace_line) = 0;
-  // From now on no round gets this number or a lower one, whatever happens.
-  [[nodiscard]] virtual Status reserve_round(RoundId round) = 0;
+  // From now on no round gets this number or a lower one, whatever happens; `ledger` has its charge.
+  [[nodiscard]] virtual Status reserve_round(RoundId round, const privacy::PublishedLedger& ledger) = 0;
   [[nodiscard]] virtual Status commit(const Commit& commit) = 0;
 };
 

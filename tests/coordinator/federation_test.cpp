@@ -34,7 +34,10 @@ TEST(Federation, SurveysTrainsToTheGoalMeasuresAndFinishes) {
   EXPECT_EQ(rounds[5].quality->devices, 5U);
   EXPECT_EQ(town.federation().version().header.training_rounds, 4U);
   EXPECT_EQ(town.federation().version().header.version, ModelVersion(5));
-  EXPECT_EQ(town.federation().progress(), (Progress{.last_round = RoundId(6), .surveyed = true, .measured = true}));
+  const Progress& progress = town.federation().progress();
+  EXPECT_EQ(progress.last_round, RoundId(6));
+  EXPECT_TRUE(progress.surveyed && progress.measured);
+  EXPECT_EQ(progress.ledger.rounds(), 6U);
   for (std::uint32_t i = 1; i <= 5; ++i) {
     EXPECT_EQ(town.device(i).count(MessageType::manifest), 6U);
     EXPECT_EQ(town.device(i).count(MessageType::result), 6U);

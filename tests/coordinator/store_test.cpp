@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -51,7 +52,8 @@ class StoreTest : public ::testing::Test {
   static Commit next_commit(const JobStart& start, const Version& from, std::uint64_t round) {
     Commit commit;
     ring::RoundSum sum(start.publisher->model().layout(plan::Purpose::train, 0));
-    commit.version = start.publisher->step(from, plan::Purpose::train, RoundId(round), sum).value().version;
+    commit.version =
+        start.publisher->step(from, plan::Purpose::train, RoundId(round), sum, {.delta = 1e-5}).value().version;
     commit.surveyed = true;
     TraceRound record;
     record.round = RoundId(round);
@@ -95,12 +97,12 @@ TEST_F(StoreTest, GoesOnFromTheLastCommittedVersion) {
     const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
     latest = start.version;
     for (std::uint64_t round = 1; round <= 7; ++round) {
-      ASSERT_TRUE(store->reserve_round(RoundId(round)).has_value());
+      ASSERT_TRUE(store->reserve_round(RoundId(round), {}).has_value());
       const auto commit = next_commit(start, latest, round);
       ASSERT_TRUE(store->commit(commit).has_value());
       latest = *commit.version;
     }
-    ASSERT_TRUE(store->reserve_round(RoundId(8)).has_value());
+    ASSERT_TRUE(store->reserve_round(RoundId(8), {}).has_value());
   }
   auto store = open_sqlite_store(folder_).value();
   const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
@@ -115,8 +117,8 @@ TEST_F(StoreTest, GoesOnFromTheLastCommittedVersion) {
 TEST_F(StoreTest, ALowerReservationDoesNotBringNumbersBack) {
   auto store = open_sqlite_store(folder_).value();
   ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
-  ASSERT_TRUE(store->reserve_round(RoundId(8)).has_value());
-  ASSERT_TRUE(store->reserve_round(RoundId(3)).has_value());
+  ASSERT_TRUE(store->reserve_round(RoundId(8), {}).has_value());
+  ASSERT_TRUE(store->reserve_round(RoundId(3), {}).has_value());
   EXPECT_EQ(store->load().value()->progress.last_round, RoundId(8));
 }
 
@@ -133,7 +135,7 @@ TEST_F(StoreTest, AKilledProcessLosesNothingThatItCommitted) {
       const auto start = start_job(*store, make_job(99), make_items(20), make_key()).value();
       Version latest = start.version;
       for (std::uint64_t round = 1;; ++round) {
-        static_cast<void>(store->reserve_round(RoundId(round)));
+        static_cast<void>(store->reserve_round(RoundId(round), {}));
         const auto commit = next_commit(start, latest, round);
         if (!store->commit(commit)) ::_exit(1);
         latest = *commit.version;
@@ -241,11 +243,55 @@ TEST_F(StoreTest, ALaterSchemaIsRefused) {
   }
   // user_version is the four bytes at offset 60 of the file, big-endian.
   std::fstream file(folder_ / "coordinator.db", std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(63).put(2);
+  file.seekp(63).put(99);
   file.close();
   const auto store = open_sqlite_store(folder_);
   ASSERT_FALSE(store.has_value());
   EXPECT_EQ(store.error().code(), ErrorCode::unsupported_version);
+}
+
+privacy::PublishedLedger charged_ledger(std::uint64_t rounds) {
+  privacy::PublishedLedger ledger;
+  for (std::uint64_t round = 1; round <= rounds; ++round) {
+    EXPECT_TRUE(ledger.charge({.round = RoundId(round),
+                               .squared_sensitivity = 100,
+                               .local_noise = 40,
+                               .cohort_honest = 60,
+                               .total_honest = 60},
+                              std::nullopt));
+  }
+  return ledger;
+}
+
+TEST_F(StoreTest, AChargeIsDurableWithTheRoundsNumber) {
+  {
+    auto store = open_sqlite_store(folder_).value();
+    ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
+    ASSERT_TRUE(store->reserve_round(RoundId(3), charged_ledger(3)).has_value());
+  }
+  auto store = open_sqlite_store(folder_).value();
+  const Progress progress = store->load().value()->progress;
+  EXPECT_EQ(progress.last_round, RoundId(3));
+  EXPECT_EQ(progress.ledger, charged_ledger(3));
+}
+
+TEST_F(StoreTest, AFolderOfTheFirstSchemaIsTakenOver) {
+  {
+    auto store = open_sqlite_store(folder_).value();
+    ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
+    ASSERT_TRUE(store->reserve_round(RoundId(3), {}).has_value());
+  }
+  {
+    // As the first schema had it: no ledger.
+    SQLite::Database old((folder_ / "coordinator.db").string(), SQLite::OPEN_READWRITE);
+    old.exec("ALTER TABLE job DROP COLUMN ledger; ALTER TABLE job DROP COLUMN ledger_sha256; PRAGMA user_version = 1");
+  }
+  auto store = open_sqlite_store(folder_).value();
+  const Progress progress = store->load().value()->progress;
+  EXPECT_EQ(progress.last_round, RoundId(3));
+  EXPECT_EQ(progress.ledger, privacy::PublishedLedger{});
+  ASSERT_TRUE(store->reserve_round(RoundId(4), charged_ledger(4)).has_value());
+  EXPECT_EQ(store->load().value()->progress.ledger, charged_ledger(4));
 }
 
 TEST_F(StoreTest, OneProcessAtATimeUsesAFolder) {

@@ -385,7 +385,7 @@ class Town {
   }
   void work(ReserveRound& action) {
     Status status = std::exchange(store.next, Status{});
-    if (status && real_store != nullptr) status = real_store->reserve_round(action.round);
+    if (status && real_store != nullptr) status = real_store->reserve_round(action.round, action.ledger);
     enqueue(federation_.on_round_reserved(status, now));
   }
   void carry_out(RecoverSum& action) { enqueue(federation_.on_sum_recovered(action, action.work->run(2), now)); }

@@ -85,6 +85,13 @@ TEST_F(PolicyTest, WithoutTheUsersConsentAPlanNeedsNoise) {
             ErrorCode::parameter_below_floor);
 }
 
+TEST_F(PolicyTest, ALargerCohortThanTheFloorsIsTheUsersToAskFor) {
+  const auto insists_on = [](std::uint32_t least) { return [=](auto& fields) { fields.least_members = least; }; };
+  const Consent consent{.without_noise = true, .least_cohort = 32};
+  EXPECT_EQ(refusal(check(insists_on(32), consent)), "agreed");
+  EXPECT_EQ(refusal(check(insists_on(31), consent)), "cohort_too_small field 'least_members'");
+}
+
 TEST_F(PolicyTest, ByDefaultNothingIsConsentedToAndIdentitiesAreAMonthOld) {
   EXPECT_FALSE(Policy(kFloors).consent().without_noise);
   EXPECT_EQ(Policy(kFloors).consent().least_identity_age, std::chrono::days(30));

@@ -235,9 +235,26 @@ TEST(RoundPlan, EveryAcceptedByteStringIsCanonical) {
   }
 }
 
+TEST(RoundPlan, ANoiseMultiplierIsClaimedOnlyWhereThereIsNoise) {
+  const auto create = [](double noise, double multiplier) {
+    RoundPlanFields fields = legal_fields();
+    fields.local_noise = noise;
+    fields.noise_multiplier = multiplier;
+    return RoundPlan::create(fields, small_layout(), kProductionFloors);
+  };
+  EXPECT_TRUE(create(4, 0.5).has_value());
+  EXPECT_EQ(RoundPlan::decode(create(4, 0.5)->encode(), kProductionFloors)->fields().noise_multiplier, 0.5);
+  for (const double claim : {0.5, -0.0}) {
+    EXPECT_EQ(create(0, claim).error().where(), "field 'noise_multiplier'") << claim;
+  }
+  for (const double claim : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    EXPECT_EQ(create(4, claim).error().where(), "field 'noise_multiplier'") << claim;
+  }
+}
+
 TEST(RoundPlan, ALaterVersionSaysSo) {
   Bytes bytes = RoundPlan::create(legal_fields(), small_layout(), kProductionFloors)->encode();
-  bytes[4 + 13] = 2;  // behind the label and its length
+  bytes[4 + 13] = RoundPlan::kVersion + 1;  // behind the label and its length
   const auto decoded = RoundPlan::decode(bytes, kProductionFloors);
   ASSERT_FALSE(decoded.has_value());
   EXPECT_EQ(decoded.error().code(), ErrorCode::unsupported_version);

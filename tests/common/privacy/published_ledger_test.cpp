@@ -1,6 +1,7 @@
 #include "common/privacy/published_ledger.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -150,6 +151,54 @@ TEST(PublishedLedger, DamagedBytesAreRefused) {
   Bytes swapped = bytes;
   std::rotate(swapped.end() - 104, swapped.end() - 52, swapped.end());
   EXPECT_FALSE(PublishedLedger::decode(swapped).has_value());
+}
+
+TEST(PublishedLedger, ARoundThatEndedCheaperThanItsWorstIsSettledAndOneThatDidNotIsRefused) {
+  PublishedLedger ledger;
+  for (std::uint64_t number = 1; number <= 3; ++number) ASSERT_TRUE(ledger.charge(round(number), kBudget));
+  const double before = ledger.report(1e-5, kBudget, 0, 0)->coordinator.exact;
+  PublishedRound better = round(3);
+  better.cohort_honest = 96;
+  PublishedRound worse = round(3);
+  worse.cohort_honest = 63;
+  EXPECT_EQ(ledger.settle(worse).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(ledger.settle(round(2)).error().code(), ErrorCode::invalid_argument);
+  PublishedRound open = round(3);
+  open.local_noise = 0;
+  EXPECT_EQ(ledger.settle(open).error().code(), ErrorCode::invalid_argument);
+  ASSERT_TRUE(ledger.settle(better).has_value());
+  EXPECT_EQ(ledger.rounds(), 3U);
+  EXPECT_LT(ledger.report(1e-5, kBudget, 0, 0)->coordinator.exact, before);
+  EXPECT_EQ(PublishedLedger::decode(ledger.encode()).value(), ledger);
+  ASSERT_TRUE(ledger.charge(round(4), kBudget).has_value());
+  EXPECT_EQ(PublishedLedger::decode(ledger.encode()).value(), ledger);
+}
+
+TEST(PrivacyReport, ComesBackFromItsBytesAndRefusesWhatCannotBe) {
+  PublishedLedger ledger;
+  for (std::uint64_t number = 1; number <= 3; ++number) ASSERT_TRUE(ledger.charge(round(number), kBudget));
+  for (const auto& budget : {std::optional<Budget>(kBudget), std::optional<Budget>()}) {
+    const PrivacyReport report = ledger.report(1e-5, budget, 741, 1e-27).value();
+    const Bytes bytes = report.encode();
+    EXPECT_EQ(bytes.size(), PrivacyReport::kSize);
+    EXPECT_EQ(PrivacyReport::decode(bytes).value(), report);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      EXPECT_FALSE(PrivacyReport::decode(ByteView(bytes).first(size)).has_value()) << size;
+    }
+  }
+  const auto refused = [&](auto change) {
+    PrivacyReport report = ledger.report(1e-5, kBudget, 741, 1e-27).value();
+    change(report);
+    return !PrivacyReport::decode(report.encode()).has_value();
+  };
+  EXPECT_TRUE(refused([](auto& report) { report.delta = 0; }));
+  EXPECT_TRUE(refused([](auto& report) { report.delta = std::nan(""); }));
+  EXPECT_TRUE(refused([](auto& report) { report.unprotected = 4; }));
+  EXPECT_TRUE(refused([](auto& report) { report.coordinator.exact = -1; }));
+  EXPECT_TRUE(refused([](auto& report) { report.readers.sampled = std::nan(""); }));
+  EXPECT_TRUE(refused([](auto& report) { report.sampling = 0; }));
+  EXPECT_TRUE(refused([](auto& report) { report.budget = std::numeric_limits<double>::infinity(); }));
+  EXPECT_FALSE(refused([](auto& report) { report.coordinator.exact = std::numeric_limits<double>::infinity(); }));
 }
 
 }  // namespace

@@ -30,6 +30,18 @@ ModelHeader sample_model() {
           .tensors = digest_of(4)};
 }
 
+privacy::PrivacyReport sample_report() {
+  return {.delta = 1e-5,
+          .rounds = 17,
+          .noise_multiplier = 4.5,
+          .assumed_honest = 103,
+          .survivors = 120,
+          .coordinator = {.exact = 3.5, .sampled = 3.5},
+          .readers = {.exact = 1.25, .sampled = 1.25},
+          .budget = 8,
+          .rounds_left = 41};
+}
+
 RoundResult sample_result() {
   return {.session = digest_of(5),
           .round = RoundId(21),
@@ -65,7 +77,7 @@ void expect_one_encoding(const Document& document) {
 template <typename Document>
 void expect_later_version_is_named(const Document& document, std::string_view label) {
   Bytes bytes = document.encode();
-  bytes[4 + label.size()] = 2;
+  ++bytes[4 + label.size()];
   const auto decoded = Document::decode(bytes);
   ASSERT_FALSE(decoded.has_value());
   EXPECT_EQ(decoded.error().code(), ErrorCode::unsupported_version);
@@ -74,6 +86,9 @@ void expect_later_version_is_named(const Document& document, std::string_view la
 TEST(Documents, HaveOneEncodingAndRefuseTruncationAndTrailingBytes) {
   expect_one_encoding(sample_catalogue());
   expect_one_encoding(sample_model());
+  ModelHeader with_report = sample_model();
+  with_report.privacy = sample_report();
+  expect_one_encoding(with_report);
   expect_one_encoding(sample_result());
   RoundResult published = sample_result();
   published.outcome = Outcome::published;
@@ -85,6 +100,20 @@ TEST(Documents, ALaterVersionIsNamedAsSuch) {
   expect_later_version_is_named(sample_catalogue(), kCatalogueLabel);
   expect_later_version_is_named(sample_model(), kModelLabel);
   expect_later_version_is_named(sample_result(), kResultLabel);
+}
+
+TEST(Documents, AModelHeaderWithoutAReportIsReadInItsFirstVersionToo) {
+  Bytes bytes = sample_model().encode();
+  bytes[4 + kModelLabel.size()] = 1;
+  bytes.pop_back();  // whether there is a report
+  EXPECT_EQ(ModelHeader::decode(bytes).value(), sample_model());
+}
+
+TEST(Documents, AModelHeaderWithAnImpossibleReportIsRefused) {
+  ModelHeader model = sample_model();
+  model.privacy = sample_report();
+  model.privacy->delta = 0;
+  EXPECT_EQ(ModelHeader::decode(model.encode()).error().code(), ErrorCode::malformed);
 }
 
 TEST(Documents, OneDocumentIsNotReadAsAnother) {

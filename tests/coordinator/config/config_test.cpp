@@ -257,5 +257,33 @@ TEST(Durations, AreExact) {
   }
 }
 
+TEST(JobFile, AnEpsilonMakesAPrivateModelAndABudget) {
+  const auto with = [](const std::string& table) { return job(std::string(kJob) + table); };
+  const auto private_job = with("[privacy]\nepsilon = 5\ndelta = 1e-6\nagainst = \"coordinator\"\n").value();
+  EXPECT_EQ(private_job.model.at("update"), "dp");
+  EXPECT_NEAR(std::stod(private_job.model.at("mu")), 1.0204, 1e-4);  // design: privacy recipe, accounting
+  EXPECT_EQ(private_job.model.at("against"), "coordinator");
+  EXPECT_EQ(private_job.model.at("cohort"), "128");
+  EXPECT_EQ(private_job.federation.budget, (privacy::Budget{.epsilon = 8, .delta = 1e-6}));
+  EXPECT_EQ(with("[privacy]\ndevice_epsilon = 3\nepsilon = 2\n").value().federation.budget.epsilon, 3);
+  EXPECT_FALSE(with("").value().model.contains("update"));
+
+  const auto refused = [&](const std::string& table) {
+    const auto parsed = with(table);
+    EXPECT_FALSE(parsed.has_value()) << table;
+    return parsed ? std::string() : parsed.error().to_string();
+  };
+  EXPECT_NE(refused("[privacy]\nepsilon = 5\ndelta = 0\n").find("[privacy] delta"), std::string::npos);
+  EXPECT_NE(refused("[privacy]\nepsilon = 5\ndelta = 1\n").find("[privacy] delta"), std::string::npos);
+  EXPECT_NE(refused("[privacy]\nepsilon = -1\n").find("[privacy] epsilon"), std::string::npos);
+  EXPECT_NE(refused("[privacy]\nepsilon = nan\n").find("[privacy] epsilon"), std::string::npos);
+  EXPECT_NE(refused("[privacy]\nepsilon = 5\nagainst = \"you\"\n").find("[privacy] against"), std::string::npos);
+  EXPECT_NE(refused("[privacy]\nagainst = \"readers\"\n").find("missing"), std::string::npos);
+  EXPECT_NE(refused("[model]\nupdate = \"vb\"\n[privacy]\nepsilon = 5\n").find("[model] update"), std::string::npos);
+  EXPECT_NE(refused("[model]\nfamily = \"nmf\"\n[privacy]\nepsilon = 5\n").find("no differential privacy"),
+            std::string::npos);
+  EXPECT_NE(refused("[privacy]\nepsilom = 5\n").find("epsilom"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace chorus::coordinator

@@ -279,6 +279,15 @@ CohortSum CohortSum::of(const plan::UpdateLayout& layout, std::vector<std::uint3
 
 RoundSum::RoundSum(const UpdateLayout& layout) : layout_(layout), sum_(layout.dimension(), 0) {}
 
+RoundSum RoundSum::of(const plan::UpdateLayout& layout, std::vector<std::int64_t> coordinates,
+                      std::uint64_t contributors) {
+  CHORUS_ENSURE(coordinates.size() == layout.dimension(), "a sum has its layout's coordinates");
+  RoundSum out(layout);
+  out.sum_ = std::move(coordinates);
+  out.contributors_ = contributors;
+  return out;
+}
+
 void RoundSum::add(const CohortSum& cohort) {
   const int unused = 32 - layout_.bits();
   const std::span<const std::uint32_t> coordinates = cohort.coordinates();

@@ -53,6 +53,9 @@ class CohortSum {
 class RoundSum {
  public:
   explicit RoundSum(const plan::UpdateLayout& layout);
+  // A sum that was written down. REQUIRES: coordinates.size() == layout.dimension().
+  [[nodiscard]] static RoundSum of(const plan::UpdateLayout& layout, std::vector<std::int64_t> coordinates,
+                                   std::uint64_t contributors);
   void add(const CohortSum& cohort);
   // Adds one contribution as its device would have encoded it: the same integers, without the packed form.
   // Errors: as encode().

@@ -145,6 +145,7 @@ class Federation {
   // A server step is computed.
   struct Building {
     RoundInProgress round;
+    std::shared_ptr<const ring::RoundSum> sum;
   };
   // Its outcome is being made durable.
   struct Storing {

@@ -190,13 +190,14 @@ void Federation::close_round_if_over(Moment now) {
   settle_charge(collecting.round);
   auto report = report_of(collecting.round, collecting.sum->contributors());
   CHORUS_ENSURE(report.has_value(), "create() has checked the budget's delta, and devices the noise");
+  const std::shared_ptr<const ring::RoundSum> sum = std::move(collecting.sum);
   actions_.emplace_back(BuildStep{.publisher = publisher_,
                                   .from = version_,
                                   .work = BuildStep::FromSum{.purpose = collecting.round.purpose,
                                                              .round = collecting.round.number,
-                                                             .sum = std::move(collecting.sum),
+                                                             .sum = sum,
                                                              .report = std::move(*report)}});
-  phase_ = Building{std::move(collecting.round)};
+  phase_ = Building{.round = std::move(collecting.round), .sum = sum};
 }
 
 Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) {
@@ -220,7 +221,8 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
     return take();
   }
   CHORUS_ENSURE(std::holds_alternative<Building>(phase_), "a step that was built is waited for");
-  RoundInProgress round = std::get<Building>(std::move(phase_)).round;
+  Building building = std::get<Building>(std::move(phase_));
+  RoundInProgress& round = building.round;
   if (!built) {
     // The sum is unusable (non_finite): nothing of it is published, the next round starts from the same version.
     abort_round(std::move(round), built.error(), now);
@@ -240,6 +242,11 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
     auto& written = record.cohorts.emplace_back();
     for (const Member& member : cohort.members) written.members.push_back(member.device);
     written.survivors = cohort.survivors;
+  }
+  if (round.cohorts.front().plan.fields().local_noise > 0) {
+    const auto coordinates = building.sum->coordinates();
+    record.released =
+        TraceSum{.contributors = building.sum->contributors(), .coordinates = {coordinates.begin(), coordinates.end()}};
   }
   auto commit =
       std::make_shared<const Commit>(Commit{.version = outcome.version,

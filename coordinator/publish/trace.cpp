@@ -50,6 +50,9 @@ Json to_json(const TraceRound& round) {
                        {"held_out_rmse", round.quality->held_out_rmse},
                        {"training_rmse", round.quality->training_rmse}};
   }
+  if (round.released) {
+    json["released"] = {{"contributors", round.released->contributors}, {"sum", round.released->coordinates}};
+  }
   return json;
 }
 
@@ -124,6 +127,10 @@ Result<TraceRecord> parse_round(const Json& json) {
                      .devices = quality->at("devices").get<std::uint64_t>(),
                      .held_out_rmse = quality->at("held_out_rmse").get<double>(),
                      .training_rmse = quality->at("training_rmse").get<double>()};
+  }
+  if (const auto released = json.find("released"); released != json.end()) {
+    round.released = TraceSum{.contributors = released->at("contributors").get<std::uint64_t>(),
+                              .coordinates = released->at("sum").get<std::vector<std::int64_t>>()};
   }
   return round;
 }

@@ -3,7 +3,10 @@
 //   {"trace":1,"job":hex,"name":..,"family":..,"settings":{..},"contract":{..},"items":m,"max_contributors":n,
 //    "model":hex}                                  the first line; `model` is version 0
 //   {"round":r,"purpose":"train","from":v,"to":w,"model":hex,"cohorts":[{"members":[id..],"survivors":[id..]}..],
-//    "quality":{..}}                               one for each round whose sum was used
+//    "quality":{..},"released":{"contributors":c,"sum":[..]}}
+//                                                  one for each round whose sum was used; `released` where devices
+//                                                  added noise: the sum that the coordinator learned, which no device
+//                                                  can repeat, as the layout's integers
 //   {"grow":m,"from":v,"to":w,"model":hex}         the catalogue gained items: m in all
 //
 // `model` is the SHA-256 of TensorSet::encode() of the version `to` (for a measuring round from = to). `quality` is
@@ -41,6 +44,12 @@ struct TraceHeader {
   friend bool operator==(const TraceHeader&, const TraceHeader&) = default;
 };
 
+struct TraceSum {
+  std::uint64_t contributors = 0;
+  std::vector<std::int64_t> coordinates;  // [the layout's dimension]
+  friend bool operator==(const TraceSum&, const TraceSum&) = default;
+};
+
 struct TraceCohort {
   std::vector<identity::DeviceId> members;
   std::vector<identity::DeviceId> survivors;  // whose updates are in the sum; empty if the cohort was aborted
@@ -56,6 +65,7 @@ struct TraceRound {
   Digest model{};
   std::vector<TraceCohort> cohorts;
   std::optional<model::Quality> quality;  // absent for a survey
+  std::optional<TraceSum> released = {};  // where devices added noise
 };
 
 struct TraceGrow {

@@ -201,7 +201,9 @@ Result<int> train(const Arguments& arguments) {
 Result<int> replay_trace(const Arguments& arguments) {
   const Moment start = now();
   CHORUS_TRY(const std::string trace, read_text(arguments.replay));
-  CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, read_options(arguments)));
+  dataset::ReadOptions reading = read_options(arguments);
+  reading.descriptions = true;  // the trace says what is learned from them
+  CHORUS_TRY(const dataset::DataSet data, dataset::read_ratings(arguments.ratings, reading));
   dataset::Split split{.train = data.ratings, .test = {}, .test_report = std::nullopt, .overlap = 0};
   if (!arguments.split.empty()) {
     CHORUS_TRY(const TaskOptions options, task_options(arguments));
@@ -220,7 +222,8 @@ Result<int> replay_trace(const Arguments& arguments) {
                         .versions = 0,
                         .difference = std::nullopt,
                         .seconds = 0};
-  const auto repeated = replay(trace, population, threads_of(arguments));
+  CHORUS_TRY(const auto catalogue, dataset::make_catalogue(*split.train.items, data.descriptions));
+  const auto repeated = replay(trace, population, catalogue.items(), threads_of(arguments));
   if (repeated) {
     summary.rounds = repeated->rounds;
     summary.versions = repeated->versions;
@@ -249,7 +252,8 @@ void add_train_command(CLI::App& app, int& status) {
                       "Of events: rank each test item among so many drawn items, or those of a file; default: all");
   command->add_option("--item-map", arguments->item_map, "What the numbers of the file of negatives mean: number, id");
   CLI::Option* model = command->add_option("--model", arguments->family, "The model's family")->capture_default_str();
-  CLI::Option* sets = command->add_option("--set", arguments->sets, "A setting, KEY=VALUE; a wrong key lists them");
+  CLI::Option* sets = command->add_option("--set", arguments->sets,
+                                          "A setting, KEY=VALUE; auto is a value of each; a wrong key lists them");
   CLI::Option* rounds =
       command->add_option("--rounds", arguments->rounds, "Training rounds; default: the family's preset")
           ->check(CLI::Range(1U, 1'000'000U));

@@ -59,6 +59,7 @@ std::string job_file(const CoordinatorSetup& setup) {
   }
   text += "\n[model]\nfamily = \"mf\"\n";
   for (const auto& [key, value] : setup.model) text += fmt::format("{} = {}\n", key, toml_string(value));
+  if (setup.device_epsilon) text += fmt::format("\n[privacy]\ndevice_epsilon = {}\n", *setup.device_epsilon);
   return text;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,8 @@ struct CoordinatorSetup {
   std::chrono::milliseconds reconnect_grace{1'000};
   std::chrono::milliseconds shutdown_grace{5'000};
   dataset::DataContract contract;
-  model::Settings model;  // besides the family's presets
+  model::Settings model;                      // besides the family's presets
+  std::optional<double> device_epsilon = {};  // [privacy] device_epsilon
 };
 
 // Errors: already_exists, unwritable, disk_full, io.

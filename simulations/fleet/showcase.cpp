@@ -119,7 +119,7 @@ Result<std::size_t> verify_replay(const std::filesystem::path& out, const DemoDa
   CHORUS_TRY(const std::string names, read_text(out / "population.tsv"));
   Population population(data.training, data.held_out);
   CHORUS_TRY_DO(population.enrol(names));
-  CHORUS_TRY(const Replay replayed, replay(trace, population, 2));
+  CHORUS_TRY(const Replay replayed, replay(trace, population, data.catalogue.items(), 2));
   return static_cast<std::size_t>(replayed.versions);
 }
 

@@ -22,7 +22,8 @@ using coordinator::TraceRound;
 
 class Replayer {
  public:
-  Replayer(const Population& population, unsigned threads) : population_(population), threads_(threads) {}
+  Replayer(const Population& population, std::span<const dataset::CatalogueItem> items, unsigned threads)
+      : population_(population), items_(items), threads_(threads) {}
 
   Status apply(const TraceHeader& header) {
     if (training_) return fail(ErrorCode::malformed, "the trace has a second header");
@@ -72,10 +73,7 @@ class Replayer {
     }
     ++done_.rounds;
     // A measuring round makes no version: its contributions left no trace in the model.
-    if (steps) {
-      CHORUS_TRY(const RoundOutcome outcome, training_->round(round.purpose, contributors));
-      static_cast<void>(outcome);
-    }
+    if (steps) CHORUS_TRY_DO(step(round, contributors));
     return compare(round.model, steps);
   }
 
@@ -86,9 +84,34 @@ class Replayer {
 
  private:
   [[nodiscard]] Result<std::unique_ptr<model::Model>> make(std::uint32_t items) const {
-    return model::make_model(
-        header_.family, header_.settings,
-        {.items = items, .contract = header_.contract, .max_contributors = header_.max_contributors});
+    std::shared_ptr<const dataset::Catalogue> catalogue;
+    if (items_.size() >= items) {
+      CHORUS_TRY(auto described, dataset::Catalogue::create({items_.begin(), items_.begin() + items}));
+      catalogue = std::make_shared<const dataset::Catalogue>(std::move(described));
+    }
+    return model::make_model(header_.family, header_.settings,
+                             {.items = items,
+                              .contract = header_.contract,
+                              .max_contributors = header_.max_contributors,
+                              .catalogue = std::move(catalogue)});
+  }
+
+  Status step(const TraceRound& round, std::span<const std::uint32_t> contributors) {
+    if (!round.released) {
+      CHORUS_TRY_DO(training_->round(round.purpose, contributors));
+      return {};
+    }
+    const plan::UpdateLayout layout = training_->layout(round.purpose);
+    if (round.released->coordinates.size() != layout.dimension() ||
+        round.released->contributors != contributors.size()) {
+      return fail(ErrorCode::malformed,
+                  fmt::format("round {} released {} numbers of {} devices where {} of {} are expected",
+                              round.round.value(), round.released->coordinates.size(), round.released->contributors,
+                              layout.dimension(), contributors.size()));
+    }
+    CHORUS_TRY_DO(training_->apply(
+        round.purpose, ring::RoundSum::of(layout, round.released->coordinates, round.released->contributors)));
+    return {};
   }
 
   [[nodiscard]] Status starts_from(ModelVersion from, ModelVersion to, std::uint64_t step) const {
@@ -114,6 +137,7 @@ class Replayer {
   }
 
   const Population& population_;
+  std::span<const dataset::CatalogueItem> items_;
   unsigned threads_;
   TraceHeader header_;
   std::unique_ptr<model::Model> model_;
@@ -123,8 +147,9 @@ class Replayer {
 
 }  // namespace
 
-Result<Replay> replay(std::string_view trace, const Population& population, unsigned threads) {
-  Replayer replayer(population, threads);
+Result<Replay> replay(std::string_view trace, const Population& population,
+                      std::span<const dataset::CatalogueItem> items, unsigned threads) {
+  Replayer replayer(population, items, threads);
   for (std::size_t number = 1; !trace.empty(); ++number) {
     const std::size_t end = trace.find('\n');
     const std::string_view line = trace.substr(0, end);
@@ -170,6 +195,10 @@ std::string TraceOfTraining::line(const RoundReport& report) const {
     for (const std::uint32_t user : members) cohort.members.push_back(population_.device(user));
     cohort.survivors = cohort.members;
     round.cohorts.push_back(std::move(cohort));
+  }
+  if (!report.outcome.released.empty()) {
+    round.released =
+        coordinator::TraceSum{.contributors = report.outcome.contributors, .coordinates = report.outcome.released};
   }
   return to_json_line(round) + "\n";
 }

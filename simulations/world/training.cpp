@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <optional>
 #include <utility>
 
@@ -76,6 +77,14 @@ Result<RoundOutcome> Training::round(plan::Purpose purpose, std::span<const std:
       return conclude(purpose, sum_masked(purpose, layout, contributors, counts), counts);
   }
   std::unreachable();
+}
+
+plan::UpdateLayout Training::layout(plan::Purpose purpose) const {
+  return model_->layout(purpose, model_->training_rounds(state_.shared));
+}
+
+Result<RoundOutcome> Training::apply(plan::Purpose purpose, const ring::RoundSum& sum) {
+  return conclude(purpose, Result<ring::RoundSum>(sum), {});
 }
 
 template <typename Sum>
@@ -201,6 +210,11 @@ Result<RoundOutcome> Training::conclude(plan::Purpose purpose, const Result<Sum>
   outcome.clipped = counts.clipped;
   outcome.contributors = sum->contributors();
   outcome.quality = model_->quality(purpose, sums);
+  if constexpr (std::same_as<Sum, ring::RoundSum>) {
+    if (model_->privacy(purpose, model_->training_rounds(state_.shared))) {
+      outcome.released.assign(sum->coordinates().begin(), sum->coordinates().end());
+    }
+  }
   if (purpose != plan::Purpose::measure) {
     CHORUS_TRY_DO(model_->step(purpose, state_, sums, sum->contributors()));
     ++version_;

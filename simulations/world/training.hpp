@@ -27,6 +27,8 @@ struct RoundOutcome {
   model::Quality quality;     // of the version that the round started from, on the contributors' data
   std::uint64_t clipped = 0;  // numbers beyond their clip
   std::uint64_t contributors = 0;
+  // The sum that the step was made of, where devices add noise: nobody could repeat it. [the layout's dimension]
+  std::vector<std::int64_t> released = {};
 };
 
 // One training of one model. Not thread-safe; uses `threads` threads of its own, and its results do not depend on how
@@ -51,6 +53,12 @@ class Training {
   // users.size(), each at most once. Errors: non_finite; masked, those of MaskedRounds::sum. Version and state are then
   // unchanged.
   [[nodiscard]] Result<RoundOutcome> round(plan::Purpose purpose, std::span<const std::uint32_t> contributors);
+
+  // The server's step of a sum that was learned elsewhere. REQUIRES: the sum has the layout of a round for this purpose
+  // and from this version. Errors: non_finite.
+  [[nodiscard]] Result<RoundOutcome> apply(plan::Purpose purpose, const ring::RoundSum& sum);
+  // What a round for this purpose would ask for now.
+  [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose) const;
 
  private:
   template <typename Sum>

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "certs/io/clock.hpp"
+#include "common/dataset/item_files.hpp"
 
 namespace chorus::e2e {
 namespace {
@@ -102,6 +103,7 @@ Town::Town(TownOptions wanted) : options(std::move(wanted)) {
   if (options.enrolled == 0) options.enrolled = options.devices;
   const auto generated = value_of(sim::generate_demo_data(options.devices, options.items, kSeed));
   const auto ratings = write_ratings(folder.path() / "ratings.csv", generated.training);
+  require(dataset::write_item_table(folder.path() / "items.tsv", generated.catalogue.items()));
   data = value_of(sim::load_demo_data(ratings, kSplit, kSeed));
   random = crypto::make_system_random();
   const WallTime now = certs::wall_clock();
@@ -123,6 +125,7 @@ Town::Town(TownOptions wanted) : options(std::move(wanted)) {
   setup.shutdown_grace = options.shutdown_grace;
   setup.contract = data.contract;
   setup.model = options.model;
+  setup.device_epsilon = options.device_epsilon;
   require(sim::write_coordinator_files(setup, data.catalogue));
   supervisor = value_of(sim::Supervisor::create());
 }

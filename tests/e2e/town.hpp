@@ -74,7 +74,8 @@ struct TownOptions {
   std::chrono::milliseconds gather = std::chrono::minutes(5);
   std::chrono::milliseconds phase_deadline = std::chrono::minutes(5);
   std::chrono::milliseconds shutdown_grace = std::chrono::minutes(5);
-  model::Settings model = {};  // besides the family's presets
+  model::Settings model = {};                 // besides the family's presets
+  std::optional<double> device_epsilon = {};  // what the job lets a device pay; absent: the preset
 };
 
 class Town {

@@ -9,6 +9,7 @@
 #include "common/model/registry.hpp"
 #include "common/privacy/discrete_gaussian.hpp"
 #include "simulations/support/seeded_random.hpp"
+#include "simulations/world/replay.hpp"
 #include "simulations/world/training_run.hpp"
 
 namespace chorus::sim {
@@ -129,6 +130,32 @@ TEST_F(PrivateRun, ReportsWhatWasSpentAgainstReadersAndAgainstTheCoordinator) {
   for (std::size_t r = 1; r < rounds.size(); ++r) {
     EXPECT_GT(rounds[r].spent->epsilon_readers, rounds[r - 1].spent->epsilon_readers);
   }
+}
+
+TEST_F(PrivateRun, IsRepeatedFromTheSumsThatItReleasedAndNotFromOthers) {
+  const auto model = make("1.8481");
+  const Population population(planted_.table());
+  const TraceOfTraining traced(*model, population);
+  std::string trace = traced.header("town");
+  const dataset::RatingTable none{};
+  const TrainingOptions options{.rounds = 3, .cohort_size = 400, .delta = 1e-6};
+  ASSERT_TRUE(run_training(*model, population, none, options, [&](const RoundReport& r) {
+                trace += traced.line(r);
+              }).has_value());
+  const auto repeated = replay(trace, population, {}, 2);
+  ASSERT_TRUE(repeated.has_value()) << repeated.error().to_string();
+  EXPECT_EQ(repeated->versions, 5U);
+
+  const auto refusal = [&](std::string_view from, std::string_view to) {
+    std::string changed = trace;
+    const std::size_t at = changed.find(from);
+    changed.replace(at, from.size(), to);
+    const auto result = replay(changed, population, {}, 2);
+    return result ? ErrorCode::aborted : result.error().code();
+  };
+  EXPECT_EQ(refusal("\"sum\":[", "\"sum\":[9"), ErrorCode::corrupt) << "another number";
+  EXPECT_EQ(refusal("\"sum\":[", "\"sum\":[9,"), ErrorCode::malformed) << "one number more";
+  EXPECT_EQ(refusal("\"contributors\":400", "\"contributors\":399"), ErrorCode::malformed);
 }
 
 }  // namespace

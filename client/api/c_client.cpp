@@ -1,5 +1,6 @@
 // The C face. No exception crosses it.
 #include <algorithm>
+#include <limits>
 #include <new>
 #include <string>
 #include <utility>
@@ -13,6 +14,10 @@ struct chorus_client {
 
 struct chorus_recommendations {
   chorus::Recommendations list;
+};
+
+struct chorus_ledger {
+  chorus::SharedLedger ledger;
 };
 
 namespace {
@@ -71,6 +76,18 @@ chorus_sync_report to_c(const chorus::SyncReport& report) {
           .devices_needed = report.devices_needed};
 }
 
+constexpr std::uint64_t kLongest = 100ULL * 365 * 24 * 3600;  // seconds; so that they fit std::chrono::seconds
+
+chorus::PrivacyLimits from_c(const chorus_privacy_limits& limits) {
+  chorus::PrivacyLimits out;
+  if (limits.epsilon != 0) out.epsilon = limits.epsilon;
+  if (limits.delta != 0) out.delta = limits.delta;
+  if (limits.most_round_epsilon != 0) out.most_round_epsilon = limits.most_round_epsilon;
+  out.least_interval = std::chrono::seconds(std::min(limits.least_interval_s, kLongest));
+  out.least_cohort = limits.least_cohort;
+  return out;
+}
+
 const chorus::RecommendedItem* item_at(const chorus_recommendations* list, size_t index) {
   return list != nullptr && index < list->list.items.size() ? &list->list.items[index] : nullptr;
 }
@@ -90,10 +107,18 @@ const char* chorus_version(void) {
 }
 
 chorus_status chorus_client_open(const char* store, const char* credentials, chorus_client** out) {
+  constexpr chorus_privacy_limits kPresets{};
+  return chorus_client_open_limited(store, credentials, &kPresets, out);
+}
+
+chorus_status chorus_client_open_limited(const char* store, const char* credentials,
+                                         const chorus_privacy_limits* limits, chorus_client** out) {
   return guarded([&] {
-    if (store == nullptr || out == nullptr)
-      return misuse("chorus_client_open needs a store and a place for the client");
-    auto opened = chorus::Client::open({.store = store, .credentials = credentials == nullptr ? "" : credentials});
+    if (store == nullptr || limits == nullptr || out == nullptr) {
+      return misuse("opening a client needs a store, limits and a place for the client");
+    }
+    auto opened = chorus::Client::open(
+        {.store = store, .credentials = credentials == nullptr ? "" : credentials, .privacy = from_c(*limits)});
     if (!opened) return refuse(opened.error());
     *out = new chorus_client{std::move(*opened)};
     return CHORUS_OK;
@@ -149,18 +174,17 @@ chorus_status chorus_client_sync(chorus_client* client, const chorus_sync_option
     if (client == nullptr || options == nullptr || options->coordinator == nullptr) {
       return misuse("chorus_client_sync needs a client, options and a coordinator");
     }
-    constexpr std::uint64_t kLongestAge = 100ULL * 365 * 24 * 3600;  // so that it fits std::chrono::seconds
     const std::uint64_t age = options->least_identity_age_s;
     chorus::SyncOptions wanted{.coordinators = split(options->coordinator),
-                                     .job = options->job == nullptr ? "" : options->job,
-                                     .rounds = options->rounds,
-                                     .until_finished = options->until_finished != 0,
-                                     .patience = std::chrono::milliseconds(options->patience_ms)};
+                               .job = options->job == nullptr ? "" : options->job,
+                               .rounds = options->rounds,
+                               .until_finished = options->until_finished != 0,
+                               .patience = std::chrono::milliseconds(options->patience_ms)};
     wanted.without_noise = options->without_noise != 0;
     if (age == CHORUS_ANY_IDENTITY_AGE) {
       wanted.least_identity_age = std::chrono::seconds(0);
     } else if (age != 0) {
-      wanted.least_identity_age = std::chrono::seconds(std::min(age, kLongestAge));
+      wanted.least_identity_age = std::chrono::seconds(std::min(age, kLongest));
     }
     chorus::Client::Progress told;
     if (progress != nullptr) {
@@ -244,5 +268,62 @@ chorus_status chorus_client_leave(chorus_client* client) {
     if (client == nullptr) return misuse("chorus_client_leave needs a client");
     const auto left = client->client.leave();
     return left ? CHORUS_OK : refuse(left.error());
+  });
+}
+
+chorus_status chorus_client_read_ledger(chorus_client* client, size_t updates, chorus_ledger** out) {
+  return guarded([&] {
+    if (client == nullptr || out == nullptr) return misuse("chorus_client_read_ledger needs a client and a place");
+    auto found = client->client.ledger(updates);
+    if (!found) return refuse(found.error());
+    *out = new chorus_ledger{std::move(*found)};
+    return CHORUS_OK;
+  });
+}
+
+void chorus_ledger_free(chorus_ledger* ledger) {
+  delete ledger;
+}
+
+chorus_ledger_totals chorus_ledger_get_totals(const chorus_ledger* ledger) {
+  if (ledger == nullptr) return {};
+  const chorus::SharedLedger& found = ledger->ledger;
+  return {.updates = found.updates,
+          .unprotected = found.unprotected,
+          .epsilon_spent = found.spent,
+          .epsilon_left = found.left,
+          .has_rounds_left = found.rounds_left ? 1 : 0,
+          .rounds_left = found.rounds_left.value_or(0)};
+}
+
+size_t chorus_ledger_count(const chorus_ledger* ledger) {
+  return ledger == nullptr ? 0 : ledger->ledger.shared.size();
+}
+
+chorus_status chorus_ledger_get_update(const chorus_ledger* ledger, size_t index, chorus_shared_update* out) {
+  return guarded([&] {
+    if (index >= chorus_ledger_count(ledger) || out == nullptr) {
+      return misuse("chorus_ledger_get_update needs an index below chorus_ledger_count, and a place");
+    }
+    const chorus::SharedUpdate& update = ledger->ledger.shared[index];
+    *out = {.when = update.when,
+            .round = update.round,
+            .in_history = update.model_version ? 1 : 0,
+            .job = update.job.c_str(),
+            .purpose = update.purpose.c_str(),
+            .ending = update.ending.c_str(),
+            .model_version = update.model_version.value_or(0),
+            .others = update.others.value_or(0),
+            .honest = update.honest,
+            .epsilon = update.epsilon.value_or(std::numeric_limits<double>::infinity())};
+    return CHORUS_OK;
+  });
+}
+
+chorus_status chorus_client_forget(chorus_client* client) {
+  return guarded([&] {
+    if (client == nullptr) return misuse("chorus_client_forget needs a client");
+    const auto forgot = client->client.forget();
+    return forgot ? CHORUS_OK : refuse(forgot.error());
   });
 }

@@ -119,6 +119,14 @@ ClientResult<void> Client::leave() {
   return api::outward(api::leave(*state_->store));
 }
 
+ClientResult<SharedLedger> Client::ledger(std::size_t updates) {
+  return api::outward(api::ledger(*state_->store, state_->options.privacy, updates));
+}
+
+ClientResult<ForgetReport> Client::forget() {
+  return api::outward(api::forget(*state_));
+}
+
 std::string_view client_version() noexcept {
   return CHORUS_VERSION;
 }

@@ -5,6 +5,7 @@
 
 #include "chorus/client.hpp"
 #include "client/io/blocking_run.hpp"
+#include "client/policy/policy.hpp"
 #include "client/store/store.hpp"
 #include "common/base/time.hpp"
 #include "common/crypto/random_source.hpp"
@@ -31,6 +32,13 @@ struct Device {
 [[nodiscard]] Result<SyncReport> sync(Device& device, const SyncOptions& options, const Client::Progress& progress);
 [[nodiscard]] Result<ClientStatus> status(client::Store& store, std::size_t rounds);
 [[nodiscard]] Result<Recommendations> recommend(client::Store& store, std::size_t count);
+
+// Errors: invalid_argument, with the limit's name in where().
+[[nodiscard]] Status check(const PrivacyLimits& limits);
+// What the device's policy holds plans and rounds against.
+[[nodiscard]] client::Consent consent_of(const SyncOptions& options, const PrivacyLimits& limits);
+[[nodiscard]] Result<SharedLedger> ledger(client::Store& store, const PrivacyLimits& limits, std::size_t updates);
+[[nodiscard]] Result<ForgetReport> forget(Device& device);
 
 }  // namespace chorus::api
 

@@ -133,7 +133,8 @@ class Listener {
   std::string trouble_;
 };
 
-Result<client::AgentOptions> agent_options(const SyncOptions& options) {
+Result<client::AgentOptions> agent_options(const SyncOptions& options, const PrivacyLimits& limits) {
+  CHORUS_TRY_DO(check(limits));
   client::AgentOptions agent;
   if (options.coordinators.empty()) {
     return fail(ErrorCode::invalid_argument, "no coordinator is named; say where it listens, HOST:PORT");
@@ -143,7 +144,7 @@ Result<client::AgentOptions> agent_options(const SyncOptions& options) {
     agent.coordinators.push_back(std::move(endpoint));
   }
   agent.job = options.job;
-  agent.consent = {.without_noise = options.without_noise, .least_identity_age = options.least_identity_age};
+  agent.consent = consent_of(options, limits);
   agent.stop = options.until_finished ? client::StopCondition::finished()
                : options.rounds == 0  ? client::StopCondition::synced()
                                       : client::StopCondition::after_rounds(options.rounds);
@@ -153,7 +154,10 @@ Result<client::AgentOptions> agent_options(const SyncOptions& options) {
 }  // namespace
 
 Result<SyncReport> sync(Device& device, const SyncOptions& options, const Client::Progress& progress) {
-  CHORUS_TRY(auto agent, agent_options(options));
+  CHORUS_TRY(auto agent, agent_options(options, device.options.privacy));
+  // Before the credentials, which are gone then.
+  CHORUS_TRY(const bool stopped, device.store->is_stopped());
+  if (stopped) return fail(ErrorCode::aborted, "this device has stopped for good (`forget`): it takes part in nothing");
   CHORUS_TRY(auto credentials, client::read_credentials(device.options.credentials, wall_now()));
   Listener listener(*device.store, progress);
   const auto limit = options.patience.count() > 0 ? std::optional(options.patience) : std::nullopt;

@@ -18,12 +18,15 @@ struct Options {
   std::string item;
   double value = 0;
   SyncOptions sync;
-  double patience = 0;  // seconds; 0: for ever
+  double patience = 0;                    // seconds; 0: for ever
   std::uint32_t least_identity_age = 30;  // days
   bool fetch_only = false;
   bool verbose = false;
   std::size_t top = 10;
-  std::size_t rounds = 10;  // of the history
+  std::size_t rounds = 10;    // of the history
+  std::size_t updates = 10;   // of the ledger
+  double least_interval = 0;  // hours
+  bool yes = false;           // forget without asking
 };
 
 // One result in both forms, and the exit status.
@@ -53,6 +56,9 @@ using Command = ClientResult<Outcome> (*)(Client&, const Options&);
 [[nodiscard]] ClientResult<Outcome> recommend(Client& client, const Options& options);
 [[nodiscard]] ClientResult<Outcome> status(Client& client, const Options& options);
 [[nodiscard]] ClientResult<Outcome> leave(Client& client, const Options& options);
+[[nodiscard]] ClientResult<Outcome> ledger(Client& client, const Options& options);
+// Asks on the terminal; without one, only with `yes`.
+[[nodiscard]] ClientResult<Outcome> forget(Client& client, const Options& options);
 
 // "ratings.csv:17: expected a number between 1 and 5, found '9'"
 [[nodiscard]] std::string as_text(const ClientError& error);

@@ -24,7 +24,7 @@ constexpr char kDescription[] =
 constexpr char kExitStatuses[] =
     "Exit status: 0 done, also when SIGINT or SIGTERM ended a sync; 1 the store or a file fails; 2 wrong usage; 3 a "
     "bad\n"
-    "line or rating; 4 another sync runs on this store; 5 a certificate or the coordinator is not to be trusted; 6 "
+    "line or rating; 4 a sync runs on this store; 5 a certificate or the coordinator is not to be trusted; 6 "
     "the\n"
     "time is up or nobody can be reached; 7 refused; 8 nothing to recommend from before the first sync.";
 
@@ -40,6 +40,7 @@ class CommandLine {
     declare_ratings();
     declare_sync();
     declare_reports();
+    declare_privacy();
   }
 
   [[nodiscard]] CLI::App& app() noexcept { return app_; }
@@ -94,6 +95,15 @@ class CommandLine {
         ->excludes(fetch);
     sync->add_flag("--without-noise", options_.sync.without_noise,
                    "Agree to rounds without noise: nothing but the secure sum protects your update then");
+    add_budget(sync);
+    sync->add_option("--least-interval", options_.least_interval, "Hours between two updates")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 876'000.0))
+        ->envname("CHORUS_LEAST_INTERVAL");
+    sync->add_option("--least-cohort", options_.client.privacy.least_cohort,
+                     "Devices that a round must insist on (76 or more in any case)")
+        ->capture_default_str()
+        ->envname("CHORUS_LEAST_COHORT");
     sync->add_option("--least-identity-age", options_.least_identity_age,
                      "Days since the enrolment of the other devices of a sum, at least (default: 30; lower it for "
                      "demonstrations alone)");
@@ -120,6 +130,44 @@ class CommandLine {
     CLI::App* const show = add("status", "What this device knows and did", &app::status);
     show->add_option("--rounds", options_.rounds, "How many past rounds to list")->capture_default_str();
     add("leave", "Forget the job and its coordinator; keep the ratings", &app::leave);
+  }
+
+  void declare_privacy() {
+    CLI::App* const ledger = add("ledger", "What I shared: when, with how many others, what it cost", &app::ledger);
+    add_budget(ledger);
+    ledger->add_option("--updates", options_.updates, "How many to list, newest first")->capture_default_str();
+    ledger->footer(
+        "Epsilon bounds what the coordinator can learn of you from all of it, even if it lies: your part changes the\n"
+        "odds of anything that it sees by at most e^epsilon, but for a chance of delta. Costs do not add up: two "
+        "rounds\n"
+        "cost less than twice one. Name the limits that you sync with. An update counts as soon as it may have "
+        "left.\n\n" +
+        std::string(kExitStatuses));
+
+    CLI::App* const forget = add("forget", "Stop for good: delete ratings, model, history and identity", &app::forget);
+    forget->add_option("--credentials", options_.client.credentials, "The folder of the identity to delete")
+        ->capture_default_str()
+        ->envname("CHORUS_CREDENTIALS");
+    forget->add_flag("--yes", options_.yes, "Do not ask; needed without a terminal");
+    forget->footer(
+        "Every later sync with this store is refused. What was summed into a model cannot be taken back. The ledger\n"
+        "stays, so that a spent budget stays spent, until you delete the store's files. `leave` keeps the "
+        "ratings.\n\n" +
+        std::string(kExitStatuses));
+  }
+
+  // What the user agrees to give away.
+  void add_budget(CLI::App* sub) {
+    PrivacyLimits& limits = options_.client.privacy;
+    sub->add_option("--epsilon", limits.epsilon, "The budget of all rounds together, against the coordinator")
+        ->capture_default_str()
+        ->envname("CHORUS_EPSILON");
+    sub->add_option("--delta", limits.delta, "The chance that epsilon may fail, above 0")
+        ->capture_default_str()
+        ->envname("CHORUS_DELTA");
+    sub->add_option("--most-round-epsilon", limits.most_round_epsilon, "Of a single round")
+        ->capture_default_str()
+        ->envname("CHORUS_MOST_ROUND_EPSILON");
   }
 
   CLI::App* add(const char* name, const char* what, Command command) {
@@ -152,6 +200,8 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return line.app().exit(error) == 0 ? 0 : kUsage;  // 0: --help and --version
   }
+  options.client.privacy.least_interval =
+      std::chrono::seconds(static_cast<std::int64_t>(options.least_interval * 3600));
   auto client = Client::open(options.client);
   if (!client) return complain(client.error(), options.json);
   const auto outcome = line.chosen()(*client, options);

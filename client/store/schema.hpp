@@ -41,6 +41,11 @@ inline constexpr std::array kMigrations = {
         charged_at INTEGER NOT NULL, chain BLOB NOT NULL
       );
     )sql",
+    R"sql(
+      CREATE TABLE stopped (  -- a row: the user has said stop, and no session begins any more
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1)
+      );
+    )sql",
 };
 
 inline constexpr int kVersion = static_cast<int>(kMigrations.size());

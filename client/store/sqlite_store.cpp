@@ -272,6 +272,34 @@ Status SqliteStore::leave() {
   });
 }
 
+Status SqliteStore::forget() {
+  SessionLock alone;
+  if (!file_.empty() && !session_.held()) {
+    CHORUS_TRY(alone, SessionLock::take(file_.string() + ".session"));
+  }
+  return guarded("forget what the store knows", [&]() -> Status {
+    SQLite::Transaction change = transaction();
+    database_.exec(
+        "INSERT OR IGNORE INTO stopped (only_row) VALUES (1); DELETE FROM ratings; DELETE FROM documents; "
+        "DELETE FROM attempts; DELETE FROM rounds; DELETE FROM federation; INSERT INTO federation (only_row) VALUES "
+        "(1)");
+    change.commit();
+    // secure_delete has zeroed what was freed; the file gets those pages, and the log with the older ones is emptied.
+    SQLite::Statement checkpoint(database_, "PRAGMA wal_checkpoint(TRUNCATE)");
+    if (checkpoint.executeStep() && checkpoint.getColumn(0).getInt() == 0) return {};
+    return fail(
+        ErrorCode::io,
+        "everything is deleted and this device has stopped, but another process still reads the store and keeps "
+        "old pages in its log: end it and forget again",
+        file_.string());
+  });
+}
+
+Result<bool> SqliteStore::is_stopped() {
+  return guarded("read whether this device has stopped",
+                 [&]() -> Result<bool> { return database_.execAndGet("SELECT count(*) FROM stopped").getInt() != 0; });
+}
+
 Status SqliteStore::put_last_contact(const LastContact& contact) {
   return guarded("write the last contact", [&]() -> Status {
     Use put = use(kContact);
@@ -296,9 +324,16 @@ Result<std::optional<LastContact>> SqliteStore::last_contact() {
 }
 
 Status SqliteStore::begin_session() {
-  if (file_.empty() || session_.held()) return {};
-  CHORUS_TRY(session_, SessionLock::take(file_.string() + ".session"));
-  return {};
+  if (!file_.empty() && !session_.held()) {
+    CHORUS_TRY(session_, SessionLock::take(file_.string() + ".session"));
+  }
+  // With the lock: who forgets holds it, too.
+  auto stopped = is_stopped();
+  if (stopped && !*stopped) return {};
+  end_session();
+  if (!stopped) return fail(std::move(stopped).error());
+  return fail(ErrorCode::aborted, "this device has stopped for good (`forget`): it takes part in nothing",
+              file_.string());
 }
 
 Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& file, const StoreOptions& options) {

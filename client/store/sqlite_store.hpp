@@ -37,6 +37,8 @@ class SqliteStore final : public Store {
   Result<std::optional<StoredModel>> model() override;
   Status put_model(const StoredModel& model) override;
   Status leave() override;
+  Status forget() override;
+  Result<bool> is_stopped() override;
   Result<RoundId> highest_round() override;
   Result<std::uint32_t> attempts(const Digest& model_id, plan::Purpose purpose) override;
   Status reserve(const Participation& started) override;

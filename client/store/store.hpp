@@ -134,6 +134,12 @@ class Store {
   // Drops coordinator, job, catalogue, model, reservations and history; keeps the ratings, and the privacy ledger: what
   // was given away stays given.
   [[nodiscard]] virtual Status leave() = 0;
+  // Drops the ratings and all that leave() drops, overwrites where they stood, and stops this store for good: no
+  // session begins any more. Only the privacy ledger stays. May be repeated. Errors: io also if another process still
+  // reads the store (all is dropped and stopped then, and its write-ahead log keeps old pages until it is repeated);
+  // round_in_use, while another process has a session.
+  [[nodiscard]] virtual Status forget() = 0;
+  [[nodiscard]] virtual Result<bool> is_stopped() = 0;
 
   // --- rounds
   // The highest round ever reserved; 0 before.
@@ -166,7 +172,7 @@ class Store {
   [[nodiscard]] virtual Result<std::optional<LastContact>> last_contact() = 0;
 
   // One session an identity: held until end_session or the store is closed. Errors: round_in_use, if another process
-  // (or another Store on this file) has one.
+  // (or another Store on this file) has one; aborted, after forget().
   [[nodiscard]] virtual Status begin_session() = 0;
   virtual void end_session() noexcept = 0;
 };

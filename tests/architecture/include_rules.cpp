@@ -76,7 +76,7 @@ constexpr Places<9> kOutsideTokens{"::now(",        "random_device", "rand(",
 constexpr Places<2> kRandomDoor{"common/crypto/random_source.hpp", "common/crypto/random_source.cpp"};
 
 // Who may call `.expose()`, and so reads a secret's bytes. Each is a reason to look twice at a change.
-constexpr Places<15> kMayExpose{
+constexpr Places<16> kMayExpose{
     // the primitives
     "common/crypto/aead.cpp",
     "common/crypto/hkdf.cpp",
@@ -93,6 +93,8 @@ constexpr Places<15> kMayExpose{
     "common/secagg/messages.cpp",
     "common/secagg/shamir.cpp",
     "common/secagg/transcript.cpp",
+    // an invitation's token, in the text that a person passes on and in the request that brings it
+    "common/protocol/enrolment.cpp",
     // a member opens the shares dealt to it; the coordinator holds a recovered key against its public one
     "client/round/sum_member_machine.hpp",
     "coordinator/round/sum_recovery.cpp",

@@ -51,6 +51,19 @@ typedef struct chorus_client chorus_client;
 /* `store`: the file of what this device knows, made if it is not there. `credentials`: the folder that `chorus-certs
  * device` made; read by chorus_client_sync alone. On success *out is to be closed. */
 CHORUS_C_API chorus_status chorus_client_open(const char* store, const char* credentials, chorus_client** out);
+
+/* What the user agrees to give away, whatever a coordinator asks; see PrivacyLimits in client.hpp. 0: the preset. */
+typedef struct chorus_privacy_limits {
+  double epsilon;            /* of all rounds together, against the coordinator; preset 8 */
+  double delta;              /* preset 1e-5 */
+  double most_round_epsilon; /* of a single round; preset 8 */
+  uint64_t least_interval_s; /* between two updates; preset 0 */
+  uint32_t least_cohort;     /* devices that a round's plan must insist on; preset 0: the floors alone */
+} chorus_privacy_limits;
+
+/* The same under these limits. Limits that mean nothing are refused by what needs them: sync and the ledger. */
+CHORUS_C_API chorus_status chorus_client_open_limited(const char* store, const char* credentials,
+                                                      const chorus_privacy_limits* limits, chorus_client** out);
 /* NULL is allowed. */
 CHORUS_C_API void chorus_client_close(chorus_client* client);
 
@@ -147,6 +160,47 @@ typedef struct chorus_client_state {
 CHORUS_C_API chorus_status chorus_client_get_state(chorus_client* client, chorus_client_state* out);
 /* Forgets the job, its coordinator and its model; keeps the ratings. */
 CHORUS_C_API chorus_status chorus_client_leave(chorus_client* client);
+
+/* What this device gave away, as its own ledger has it; see SharedLedger in client.hpp. */
+typedef struct chorus_ledger chorus_ledger;
+
+typedef struct chorus_ledger_totals {
+  uint64_t updates;     /* in all */
+  uint64_t unprotected; /* of them without noise: no epsilon holds them */
+  double epsilon_spent; /* by all the others together */
+  double epsilon_left;
+  int has_rounds_left; /* 1: rounds_left says how many, at the cost of the last update with noise */
+  uint64_t rounds_left;
+} chorus_ledger_totals;
+
+/* The texts live as long as the ledger. */
+typedef struct chorus_shared_update {
+  int64_t when; /* seconds since 1970 */
+  uint64_t round;
+  int in_history;  /* 1: of the job that this device is in; else the five below say nothing */
+  const char* job; /* "" */
+  const char* purpose;
+  const char* ending;
+  uint64_t model_version; /* that the update started from */
+  uint32_t others;        /* whose updates are in the same sum; 0: no result came */
+  uint32_t honest;        /* devices whose noise hid it, itself included */
+  double epsilon;         /* of this update alone; infinite: it left without noise */
+} chorus_shared_update;
+
+/* The newest `updates`, and the totals of all. On success *out is to be freed. */
+CHORUS_C_API chorus_status chorus_client_read_ledger(chorus_client* client, size_t updates, chorus_ledger** out);
+/* NULL is allowed. */
+CHORUS_C_API void chorus_ledger_free(chorus_ledger* ledger);
+/* Zeros for NULL. */
+CHORUS_C_API chorus_ledger_totals chorus_ledger_get_totals(const chorus_ledger* ledger);
+CHORUS_C_API size_t chorus_ledger_count(const chorus_ledger* ledger);
+/* At `index`, the newest first. CHORUS_USAGE beyond the last. */
+CHORUS_C_API chorus_status chorus_ledger_get_update(const chorus_ledger* ledger, size_t index,
+                                                    chorus_shared_update* out);
+
+/* Stops for good: deletes ratings, job, model and history, and the private files of the credentials folder; every later
+ * sync is refused. The ledger stays, so that a spent budget stays spent. May be repeated. */
+CHORUS_C_API chorus_status chorus_client_forget(chorus_client* client);
 
 #ifdef __cplusplus
 }

@@ -57,13 +57,29 @@ struct ClientError {
 template <typename T>
 using ClientResult = std::expected<T, ClientError>;
 
+// What the user agrees to give away, whatever a coordinator asks. sync() refuses what does not fit, before anything is
+// sent; ledger() says what is left.
+struct PrivacyLimits {
+  // All that this device gives away, ever: by at most e^epsilon its part changes the odds of anything that the
+  // coordinator sees, but for a chance of delta. Lower epsilon to give away less; above 10 it promises little.
+  double epsilon = 8;
+  double delta = 1e-5;  // below 1 in the number of people
+  // Of a single round, at the same delta. Lower it to spread the budget over more rounds.
+  double most_round_epsilon = 8;
+  // Between two updates, at least. Raise it where a coordinator asks too often.
+  std::chrono::seconds least_interval{0};
+  // Devices that a round's plan must insist on; 64 of them must survive in any case.
+  std::uint32_t least_cohort = 0;
+};
+
 struct ClientOptions {
   // The file with everything that this device knows. Made if it is not there, readable by its owner alone. Several
   // processes may use one store; one of them at a time may sync.
   std::filesystem::path store;
   // The folder that `chorus-certs device` made: device.crt, device.key, identity.statement,
-  // authority.crt, crl.pem. Only sync() reads it.
+  // authority.crt, crl.pem. Only sync() reads it; forget() wipes the device's own of these.
   std::filesystem::path credentials;
+  PrivacyLimits privacy = {};
 };
 
 struct ImportOptions {
@@ -218,6 +234,39 @@ struct ClientStatus {
   std::vector<PastRound> history;  // newest first
 };
 
+// One update that left this device, or may have.
+struct SharedUpdate {
+  std::int64_t when = 0;  // seconds since 1970
+  std::uint64_t round = 0;
+  // Of the job that this device is in; empty, as the three below, for an earlier one that was left.
+  std::string job;
+  std::string purpose;
+  std::string ending;                          // as in PastRound
+  std::optional<std::uint64_t> model_version;  // that the update started from
+  std::optional<std::uint32_t> others;         // whose updates are in the same sum; absent: no result came
+  std::uint32_t honest = 0;                    // N: devices whose noise hid it, itself included
+  // Of this update alone, at the limits' delta. Absent: it left without noise, NO DIFFERENCING PROTECTION.
+  std::optional<double> epsilon;
+};
+
+// What this device gave away, whatever became of the rounds, as its own ledger has it.
+struct SharedLedger {
+  PrivacyLimits limits;
+  std::uint64_t updates = 0;      // in all
+  std::uint64_t unprotected = 0;  // of them without noise: no epsilon holds them
+  double spent = 0;               // epsilon of all the others together; less than their sum
+  double left = 0;                // of the budget
+  // At the cost of the last update with noise; absent before the first.
+  std::optional<std::uint64_t> rounds_left;
+  std::vector<SharedUpdate> shared;  // newest first
+};
+
+struct ForgetReport {
+  std::size_t ratings = 0;                     // deleted
+  std::vector<std::filesystem::path> deleted;  // files of the device's identity: overwritten, and deleted
+  std::uint64_t updates = 0;                   // whose charges stay in the ledger
+};
+
 // Not thread-safe, except for cancel(): one thread at a time. While one Client syncs, another one on the same store may
 // be used by another thread.
 class CHORUS_API Client {
@@ -255,6 +304,13 @@ class CHORUS_API Client {
   // Forgets the job, its coordinator and its model, and keeps the ratings: to join another, or the same one after its
   // coordinator was replaced. Errors: storage, busy.
   [[nodiscard]] ClientResult<void> leave();
+  // What was shared: the newest `updates`. Errors: usage (limits), storage (also: a ledger that was damaged or rolled
+  // back).
+  [[nodiscard]] ClientResult<SharedLedger> ledger(std::size_t updates = 10);
+  // Stops for good: deletes the ratings, the job, the model and the history, and the private files of the credentials
+  // folder; every later sync() is refused. What was summed into a model stays in it, and the ledger stays in the store,
+  // so that a spent budget stays spent. May be repeated. Errors: busy, storage (whatever is left, repeating deletes).
+  [[nodiscard]] ClientResult<ForgetReport> forget();
 
  private:
   struct State;

@@ -43,7 +43,7 @@ TEST_F(ProgramTest, HelpTeachesEveryCommand) {
   const Ran help = run({"--help"});
   EXPECT_EQ(help.status, 0);
   EXPECT_THAT(help.out, AllOf(HasSubstr("chorus-client import"), HasSubstr("Exit status:")));
-  for (const char* command : {"import", "rate", "remove", "sync", "recommend", "status", "leave"}) {
+  for (const char* command : {"import", "rate", "remove", "sync", "recommend", "status", "leave", "ledger", "forget"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("  ") + command));
     const Ran more = run({command, "--help"});
     EXPECT_EQ(more.status, 0);
@@ -172,8 +172,8 @@ class TownTest : public ProgramTest {
 
 TEST_F(TownTest, ADeviceTakesPartAndIsRecommendedItemsWithReasonsThatAddUp) {
   town_.start_coordinator();
-  const std::vector<std::string> sync = {"sync", "--coordinator", place(), "--credentials", path("one"),
-                                         "--without-noise", "--least-identity-age", "0"};
+  const std::vector<std::string> sync = {
+      "sync", "--coordinator", place(), "--credentials", path("one"), "--without-noise", "--least-identity-age", "0"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), sync.begin(), sync.end());
     return more;

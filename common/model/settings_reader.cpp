@@ -11,6 +11,8 @@
 namespace chorus::model {
 namespace {
 
+constexpr std::string_view kAuto = "auto";
+
 template <typename T>
 std::optional<T> parse(std::string_view text) {
   T value{};
@@ -37,7 +39,7 @@ SettingsReader::SettingsReader(std::string_view family, std::span<const SettingD
 }
 
 std::string_view SettingsReader::text(std::string_view name) const {
-  if (const auto given = given_.find(name); given != given_.end()) return given->second;
+  if (const auto given = given_.find(name); given != given_.end() && given->second != kAuto) return given->second;
   const auto known = std::ranges::find(known_, name, &SettingDescription::name);
   CHORUS_ENSURE(known != known_.end(), "a family reads the settings that it describes");
   return known->value;
@@ -52,7 +54,7 @@ void SettingsReader::reject(std::string_view name, std::string_view expected) {
 std::uint64_t SettingsReader::integer(std::string_view name, std::uint64_t least, std::uint64_t most) {
   const auto value = parse<std::uint64_t>(text(name));
   if (!value || *value < least || *value > most) {
-    reject(name, fmt::format("a whole number from {} to {}", least, most));
+    reject(name, fmt::format("a whole number from {} to {}, or auto", least, most));
     return least;
   }
   values_[std::string(name)] = fmt::format("{}", *value);
@@ -62,7 +64,7 @@ std::uint64_t SettingsReader::integer(std::string_view name, std::uint64_t least
 double SettingsReader::number(std::string_view name, double least, double most) {
   const auto value = parse<double>(text(name));
   if (!value || !std::isfinite(*value) || *value < least || *value > most) {
-    reject(name, fmt::format("a number from {} to {}", least, most));
+    reject(name, fmt::format("a number from {} to {}, or auto", least, most));
     return least;
   }
   values_[std::string(name)] = fmt::format("{}", *value);
@@ -70,8 +72,8 @@ double SettingsReader::number(std::string_view name, double least, double most) 
 }
 
 std::optional<double> SettingsReader::number_or_auto(std::string_view name, double least, double most) {
-  if (text(name) != "auto") return number(name, least, most);
-  values_[std::string(name)] = "auto";
+  if (text(name) != kAuto) return number(name, least, most);
+  values_[std::string(name)] = kAuto;
   return std::nullopt;
 }
 

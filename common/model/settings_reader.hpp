@@ -1,4 +1,5 @@
-// Turns a family's settings (text) into values, with errors that name the key, the value and what was expected.
+// Turns a family's settings (text) into values, with errors that name the key, the value and what was expected. "auto"
+// is a value of every setting: what the preset says, which for some is again a rule ("auto").
 // Used while a model is made; not thread-safe.
 #pragma once
 

@@ -134,6 +134,7 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
     settings.epsilon = budget.epsilon;
     settings.delta = budget.delta;
     settings.model.insert_or_assign("mu", fmt::format("{}", mu));
+    if (const auto update = settings.model.find("update"); update->second == "auto") update->second = "dp";
   }
   return settings;
 }
@@ -161,8 +162,14 @@ Result<std::unique_ptr<model::Model>> TrainSettings::make_model(
         {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)});
   }
   if (const model::Family* known = find_family(family); known != nullptr) {
-    if (has_setting(*known, "seed")) complete.try_emplace("seed", fmt::format("{}", seed));
-    if (has_setting(*known, "participation")) complete.try_emplace("participation", fmt::format("{}", participation));
+    // What the run's own options say, unless a setting says otherwise.
+    const auto fill = [&complete, known](std::string_view name, std::string value) {
+      if (!has_setting(*known, name)) return;
+      const auto [place, added] = complete.try_emplace(std::string(name), value);
+      if (!added && place->second == "auto") place->second = std::move(value);
+    };
+    fill("seed", fmt::format("{}", seed));
+    fill("participation", fmt::format("{}", participation));
   }
   return model::make_model(
       family, complete,

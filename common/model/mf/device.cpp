@@ -24,7 +24,7 @@ Ridge Mf::rows_of(const Shared& shared, std::span<const Observation> training) c
 
 crypto::ZeroizingVector<double> Mf::factor_of(const TensorSet& shared, std::span<const Observation> training) const {
   Ridge ridge = rows_of(view(shared), training);
-  ridge.factorise(prior_);
+  ridge.factorise(prior_of(shared));
   return ridge.solution();
 }
 
@@ -72,12 +72,17 @@ void Mf::survey(std::span<const Observation> training, ring::Contribution& out) 
   write_moments(shape_.contract, training, std::span(out.dense).first(moment::kSize));
 }
 
-void Mf::train(const TensorSet& tensors, const LocalData& data, ring::Contribution& out) const {
+void Mf::train(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const {
+  write_newton(shared, data, out);
+}
+
+crypto::ZeroizingVector<double> Mf::write_newton(const TensorSet& tensors, const LocalData& data,
+                                                 ring::Contribution& out) const {
   const std::size_t d = dimension();
   const Shared shared = view(tensors);
   Ridge solved = rows_of(shared, data.training);
-  solved.factorise(prior_);
-  const crypto::ZeroizingVector<double> x = solved.solution();
+  solved.factorise(prior_of(tensors));
+  crypto::ZeroizingVector<double> x = solved.solution();
   crypto::ZeroizingVector<double> z = x;
   z[0] = 1;
 
@@ -100,6 +105,7 @@ void Mf::train(const TensorSet& tensors, const LocalData& data, ring::Contributi
   *dense++ = n;
   write_metrics(data, training_error(shared, data.training, e), squared_errors(shared, x, data.held_out),
                 {dense, metric::kSize});
+  return x;
 }
 
 crypto::ZeroizingVector<double> Mf::residuals(const Ridge& solved, std::span<const double> x) {
@@ -168,7 +174,7 @@ Explanation Mf::explain(const TensorSet& shared, const LocalData& data, std::uin
   if (!training.empty()) {
     // r̂ = c_i + Σ_j (y_iᵀ M⁻¹ y_j) t_j: with v = M⁻¹ y_i, item j's share is (v · y_j) t_j.
     Ridge solved = rows_of(s, training);
-    solved.factorise(prior_);
+    solved.factorise(prior_of(shared));
     crypto::ZeroizingVector<double> v(d);
     v[0] = 1;
     for (std::size_t k = 1; k < d; ++k) v[k] = double{w[k]};

@@ -12,6 +12,7 @@
 #include "common/model/mf/gradient.hpp"
 #include "common/model/mf/partial.hpp"
 #include "common/model/mf/private.hpp"
+#include "common/model/mf/trial.hpp"
 #include "common/model/mf/variational.hpp"
 #include "common/model/settings_reader.hpp"
 
@@ -36,13 +37,14 @@ struct Preset {
   std::string_view momentum;
   std::string_view rounds;
   std::string_view twin;
+  std::string_view trial;
 };
 
 std::vector<SettingDescription> describe(const Preset& preset) {
   return {
       {"update", "newton",
        "what devices upload and how the coordinator steps: newton, gradient, als, vb, or dp, which has settings of its "
-       "own"},
+       "own; auto: vb where every device is in every round, else newton"},
       {"rank", "15", "numbers of a factor; with the bias a multiple of 16 is fastest"},
       {"lambda", preset.lambda, "ridge of the factors, in ratings; vb learns it from the third round on"},
       {"lambda_bias", preset.lambda_bias, "ridge of the biases, in ratings; vb learns it from the third round on"},
@@ -55,6 +57,9 @@ std::vector<SettingDescription> describe(const Preset& preset) {
       {"twin", preset.twin, "on: prior means of the factors, learned from who rated what; newton and vb"},
       {"twin_rank", "16", "numbers of a factor of the twin"},
       {"twin_rounds", "6", "in so many rounds, from the first, the twin learns too"},
+      {"trial", preset.trial,
+       "on: in the first rounds some ratings are held out, and biases alone are served where they predict them better; "
+       "newton with every device"},
       {"least_raters", "1", "an item that fewer people rated in a round keeps what was published of it"},
       {"seed", "1", "seed of the initial item factors"},
       {"initial_scale", "0.1", "standard deviation of the initial item factors"},
@@ -64,11 +69,12 @@ std::vector<SettingDescription> describe(const Preset& preset) {
 
 // newton's, unless the settings ask for another update or for a part of the devices.
 const std::vector<SettingDescription>& descriptions(const Settings& given = {}) {
-  static const std::vector<SettingDescription> newton = describe({"13", "3", "0.8", "0.3", "9", "off"});
-  static const std::vector<SettingDescription> partial = describe({"12", "3", "0.7", "0", "22", "off"});
-  static const std::vector<SettingDescription> gradient = describe({"13", "3", "0.1", "0.9", "30", "off"});
-  static const std::vector<SettingDescription> als = describe({"12", "3", "1", "0", "9", "off"});
-  static const std::vector<SettingDescription> vb = describe({"7", "3", "0.8", "0.3", "14", "on"});
+  static const std::vector<SettingDescription> newton = describe({"13", "3", "0.8", "0.3", "9", "off", "on"});
+  static const std::vector<SettingDescription> twin = describe({"13", "3", "0.8", "0.3", "9", "off", "off"});
+  static const std::vector<SettingDescription> partial = describe({"12", "3", "0.7", "0", "22", "off", "off"});
+  static const std::vector<SettingDescription> gradient = describe({"13", "3", "0.1", "0.9", "30", "off", "off"});
+  static const std::vector<SettingDescription> als = describe({"12", "3", "1", "0", "9", "off", "off"});
+  static const std::vector<SettingDescription> vb = describe({"7", "3", "0.8", "0.3", "14", "on", "off"});
   const auto value = [&given](std::string_view name) {
     const auto found = given.find(name);
     return found == given.end() ? std::string_view() : std::string_view(found->second);
@@ -77,8 +83,19 @@ const std::vector<SettingDescription>& descriptions(const Settings& given = {}) 
   if (update == "vb") return vb;
   if (update == "gradient") return gradient;
   if (update == "als") return als;
+  if (value("twin") == "on") return twin;
   const std::string_view participation = value("participation");
-  return participation.empty() || participation == "1" ? newton : partial;
+  return participation.empty() || participation == "1" || participation == "auto" ? newton : partial;
+}
+
+// The settings with the update that "auto" stands for: the best one that works with the devices of a round.
+Settings with_update(Settings settings) {
+  const auto update = settings.find("update");
+  if (update == settings.end() || update->second != "auto") return settings;
+  const auto share = settings.find("participation");
+  const bool everybody = share == settings.end() || share->second == "1" || share->second == "auto";
+  update->second = everybody ? "vb" : "newton";
+  return settings;
 }
 
 constexpr std::string_view kUpdates[] = {"newton", "gradient", "als", "vb"};
@@ -105,6 +122,7 @@ Parameters read(SettingsReader& reader) {
   parameters.twin = reader.choice("twin", kSwitch) == "on";
   parameters.twin_rank = static_cast<std::uint32_t>(reader.integer("twin_rank", 1, kMaxRank));
   parameters.twin_rounds = static_cast<std::uint32_t>(reader.integer("twin_rounds", 1, 1000));
+  parameters.trial = reader.choice("trial", kSwitch) == "on";
   parameters.least_raters = static_cast<std::uint32_t>(reader.integer("least_raters", 1, 1'000'000));
   parameters.seed = reader.integer("seed", 0, ~std::uint64_t{0});
   parameters.initial_scale = reader.number("initial_scale", 1e-6, 10);
@@ -118,7 +136,8 @@ Family family() {
   return {.name = "mf", .settings = descriptions(), .make = &Mf::make};
 }
 
-Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape& shape) {
+Result<std::unique_ptr<Model>> Mf::make(const Settings& asked, const ModelShape& shape) {
+  const Settings given = with_update(asked);
   if (const auto update = given.find("update"); update != given.end() && update->second == "dp") {
     return Private::make(given, shape);
   }
@@ -160,6 +179,11 @@ Result<std::unique_ptr<Model>> Mf::make(const Settings& given, const ModelShape&
       (parameters.update == Update::als || parameters.update == Update::gradient || parameters.participation < 1)) {
     return refuse("the twin of the model 'mf' needs the update newton or vb, and every device in every round");
   }
+  if (parameters.trial && (parameters.update != Update::newton || parameters.twin || parameters.participation < 1)) {
+    return refuse(
+        "the trial of the model 'mf' needs the update newton without the twin, and every device in every round");
+  }
+  if (parameters.trial) return Tried::make(std::move(settings), parameters, shape, std::move(layouts));
   if (parameters.update == Update::vb || parameters.twin) {
     return Variational::make(std::move(settings), parameters, shape, std::move(layouts));
   }

@@ -53,6 +53,7 @@ struct Parameters {
   std::uint32_t twin_rank = 0;
   std::uint32_t least_raters = 1;  // of a round, for an item's row to be published anew
   std::uint32_t twin_rounds = 0;   // in so many rounds, from the first, the twin learns too
+  bool trial = false;              // biases alone, where a summed hold-out says so (trial.hpp); newton
 };
 
 class Mf : public Model {
@@ -99,6 +100,8 @@ class Mf : public Model {
   [[nodiscard]] Shared view(const TensorSet& shared) const noexcept;
   void append_rows(ServerState& state, std::uint32_t from) const;
 
+  // Λ behind these parameters, [D].
+  [[nodiscard]] virtual std::span<const double> prior_of(const TensorSet& /*shared*/) const { return prior_; }
   // x_u, [D]. REQUIRES: `training` is not empty.
   [[nodiscard]] virtual crypto::ZeroizingVector<double> factor_of(const TensorSet& shared,
                                                                   std::span<const Observation> training) const;
@@ -109,6 +112,10 @@ class Mf : public Model {
   // Each REQUIRES: data.training is not empty and within the contract's cap.
   virtual void survey(std::span<const Observation> training, ring::Contribution& out) const;
   virtual void train(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
+  // What `newton` uploads, tensors kGradient to kTrainMetrics; gives x_u. REQUIRES: `out` has a row for each training
+  // rating.
+  crypto::ZeroizingVector<double> write_newton(const TensorSet& shared, const LocalData& data,
+                                               ring::Contribution& out) const;
   void measure(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const;
   // e_ui = t − y·x of every row. [rows]
   [[nodiscard]] static crypto::ZeroizingVector<double> residuals(const Ridge& solved, std::span<const double> x);
@@ -132,7 +139,7 @@ class Mf : public Model {
   Settings settings_;
   Parameters parameters_;
   ModelShape shape_;
-  std::vector<double> prior_;  // Λ, [D]
+  std::vector<double> prior_;  // Λ of the settings, [D]
   Layouts layouts_;
 };
 

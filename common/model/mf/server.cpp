@@ -99,6 +99,7 @@ Status Mf::apply_training(ServerState& state, std::span<const std::vector<double
                                                     momentum.size(), std::size_t{shape_.items} * d));
   }
   const std::vector<double> curvature = this->curvature(sums);
+  const std::span<const double> prior = prior_of(state.shared);
   std::vector<float> factors = state.shared.tensors[0].values;
   std::vector<double> next = momentum;
   std::vector<double> metric(d * d);
@@ -113,8 +114,8 @@ Status Mf::apply_training(ServerState& state, std::span<const std::vector<double
       for (std::size_t column = row; column < d; ++column) {
         metric[row * d + column] = n * curvature[row * d + column];
       }
-      metric[row * d + row] += prior_[row];
-      step[row] = gradient[row] - prior_[row] * double{w[row]};
+      metric[row * d + row] += prior[row];
+      step[row] = gradient[row] - prior[row] * double{w[row]};
     }
     bool finite = cholesky(metric.data(), d, d);
     if (finite) cholesky_solve(metric.data(), d, d, step.data());

@@ -54,6 +54,7 @@ class MfTest : public ::testing::Test {
     settings.try_emplace("rank", "5");
     settings.try_emplace("lambda", "3");
     settings.try_emplace("lambda_bias", "1.5");
+    settings.try_emplace("trial", "off");
     auto model = make_model("mf", settings, {.items = items, .contract = contract_, .max_contributors = 512});
     EXPECT_TRUE(model.has_value()) << model.error().to_string();
     return std::move(model).value();

@@ -47,12 +47,40 @@ TEST(Registry, SettingsAreKeptInCanonicalForm) {
   EXPECT_EQ(model->settings().at("rate"), "1");
 }
 
+TEST(Registry, AutoIsTheirPresetForEverySettingOfEveryFamily) {
+  for (const Family& family : families()) {
+    ModelShape shape = kShape;
+    shape.contract.feedback = family.feedback;
+    Settings automatic;
+    for (const SettingDescription& setting : family.settings) {
+      if (setting.name != "update") automatic.emplace(setting.name, "auto");
+    }
+    const auto model = make_model(family.name, automatic, shape);
+    ASSERT_TRUE(model.has_value()) << model.error().to_string();
+    EXPECT_EQ((*model)->settings(), make_model(family.name, {}, shape).value()->settings());
+  }
+}
+
+TEST(Registry, AnAutomaticUpdateIsTheBestForTheDevicesOfARound) {
+  const auto settings_of = [](const Settings& given) { return make_model("mf", given, kShape).value()->settings(); };
+  EXPECT_EQ(settings_of({{"update", "auto"}}), settings_of({{"update", "vb"}}));
+  EXPECT_EQ(settings_of({{"update", "auto"}, {"participation", "auto"}}), settings_of({{"update", "vb"}}));
+  EXPECT_EQ(settings_of({{"update", "auto"}, {"participation", "0.1"}}),
+            settings_of({{"update", "newton"}, {"participation", "0.1"}}));
+  // A setting that is automatic follows the update that was chosen.
+  EXPECT_EQ(settings_of({{"update", "vb"}, {"lambda", "auto"}}).at("lambda"),
+            settings_of({{"update", "vb"}}).at("lambda"));
+}
+
 TEST(Registry, WrongSettingsNameKeyValueAndWhatWasExpected) {
   expect_refused({{"lamda", "1"}}, "no setting 'lamda'; it has: update, rank, lambda, lambda_bias");
-  expect_refused({{"rank", "0"}}, "'rank' of the model 'mf' is '0'; expected a whole number from 1 to 127");
+  expect_refused({{"rank", "0"}}, "'rank' of the model 'mf' is '0'; expected a whole number from 1 to 127, or auto");
   expect_refused({{"rank", "128"}}, "128");
   expect_refused({{"rank", "1.5"}}, "1.5");
   expect_refused({{"rank", ""}}, "rank");
+  expect_refused({{"rank", "Auto"}}, "'Auto'");
+  expect_refused({{"rank", "auto "}}, "'auto '");
+  expect_refused({{"lamda", "auto"}}, "no setting 'lamda'");
   expect_refused({{"lambda", "-1"}}, "lambda");
   expect_refused({{"lambda", "nan"}}, "lambda");
   expect_refused({{"lambda", "1x"}}, "1x");

@@ -77,7 +77,12 @@ Result<Outcome> Commands::show() {
 Result<Outcome> Commands::revoke() {
   CHORUS_TRY(Authority authority, open());
   CHORUS_TRY(const Revocation revocation, revoke_subject(authority));
-  return install_and_describe(revocation.list, {{"newly revoked", std::uint64_t{revocation.certificates}}});
+  CHORUS_TRY(Outcome outcome,
+             install_and_describe(revocation.list, {{"newly revoked", std::uint64_t{revocation.certificates}}}));
+  outcome.text +=
+      "What its device gave to models until now stays in them: a sum cannot be taken apart. How much that can say of\n"
+      "one person is what epsilon bounds (common/PRIVACY.md). From now on it takes part in nothing.\n";
+  return outcome;
 }
 
 Result<Outcome> Commands::crl() {
@@ -109,8 +114,12 @@ Result<std::optional<crypto::ZeroizingBytes>> Commands::passphrase() const {
 }
 
 Result<Authority> Commands::open() {
+  return open(options_.authority);
+}
+
+Result<Authority> Commands::open(const fs::path& folder) {
   CHORUS_TRY(const auto secret, passphrase());
-  return Authority::open(options_.authority, *random_, as_view(secret));
+  return Authority::open(folder, *random_, as_view(secret));
 }
 
 // The subject is the file of a certificate, a device's id or a serial number.

@@ -27,6 +27,18 @@ struct Options {
   std::filesystem::path path;  // show, renew
   std::string subject;         // revoke
   bool new_key = false;
+
+  // the service
+  std::string listen = "127.0.0.1";
+  std::uint16_t port = 7444;
+  std::optional<std::filesystem::path> successor;
+  std::string successor_address;
+  bool without_invitation = false;
+  std::optional<std::filesystem::path> address_file;  // is told where it listens
+  std::optional<std::int64_t> hours;                  // of an invitation
+  bool ask = false;                                   // an invitation without a token
+  std::string key;                                    // approve, decline: a public key, or its beginning
+  std::string from;                                   // fetch: HOST:PORT
 };
 
 // For a program and for a person; the same content.
@@ -48,12 +60,24 @@ class Commands {
   [[nodiscard]] Result<Outcome> revoke();
   [[nodiscard]] Result<Outcome> crl();
   [[nodiscard]] Result<Outcome> renew();
+  // --- enrolment by the network (enrolment_commands.cpp)
+  // Until SIGTERM or SIGINT.
+  [[nodiscard]] Result<Outcome> serve();
+  [[nodiscard]] Result<Outcome> invite();
+  [[nodiscard]] Result<Outcome> withdraw();
+  [[nodiscard]] Result<Outcome> requests();
+  [[nodiscard]] Result<Outcome> approve();
+  [[nodiscard]] Result<Outcome> decline();
+  [[nodiscard]] Result<Outcome> succeed();
+  [[nodiscard]] Result<Outcome> fetch();
 
  private:
   [[nodiscard]] Days days(Days usual) const;
   [[nodiscard]] std::filesystem::path out_or(const char* usual) const;
   [[nodiscard]] Result<std::optional<crypto::ZeroizingBytes>> passphrase() const;
   [[nodiscard]] Result<Authority> open();
+  [[nodiscard]] Result<Authority> open(const std::filesystem::path& folder);
+  [[nodiscard]] Result<Outcome> decide(bool approve);
   [[nodiscard]] Result<Revocation> revoke_subject(Authority& authority);
   [[nodiscard]] Outcome describe_folder(const IssuedFolder& issued, Facts more = {}) const;
   // Installs the list where --out says, and describes it.

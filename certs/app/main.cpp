@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,7 @@ class CommandLine {
     app_.require_subcommand(1);
     declare_issuing();
     declare_the_rest();
+    declare_service();
   }
 
   [[nodiscard]] CLI::App& app() noexcept { return app_; }
@@ -106,6 +108,60 @@ class CommandLine {
                                 kDeviceLifetime.count(), kCoordinatorLifetime.count()));
   }
 
+  void declare_service() {
+    CLI::App* const serve = add("serve", "Enrol and renew devices over the network", &Commands::serve);
+    serve
+        ->add_option("--host", options_.hosts,
+                     "A DNS name, IPv4 or IPv6 address under which devices reach it; may be repeated")
+        ->required();
+    serve->add_option("--listen", options_.listen, "The address to listen on")->capture_default_str();
+    serve->add_option("--port", options_.port, "The port; 0: any that is free")->capture_default_str();
+    serve->add_option("--address-file", options_.address_file, "A file that is told where it listens");
+    serve->add_flag("--without-invitation", options_.without_invitation,
+                    "Let devices without an invitation wait for your approval");
+    auto* const successor =
+        serve->add_option("--successor", options_.successor, "The folder of the authority that will follow this one");
+    serve
+        ->add_option("--successor-address", options_.successor_address,
+                     "Where the successor's own service listens, HOST:PORT (default: where this one does)")
+        ->needs(successor);
+    add_authority(serve);
+    add_days(serve, fmt::format("How long the certificates of devices hold (default {})", kEnrolledLifetime.count()));
+
+    CLI::App* const invite = add("invite", "Make an invitation, which enrols one device once", &Commands::invite);
+    invite
+        ->add_option("--hours", options_.hours,
+                     fmt::format("How long it holds (default {})",
+                                 std::chrono::duration_cast<std::chrono::hours>(kInvitationLifetime).count()))
+        ->check(CLI::Range(1, 24 * 365));
+    invite->add_flag("--ask", options_.ask, "One without a token: for many, each of whom you approve");
+    add_authority(invite);
+
+    CLI::App* const withdraw = add("withdraw", "Take back an invitation that was not used", &Commands::withdraw);
+    withdraw->add_option("number", options_.subject, "Its number, 16 hexadecimal digits")->required();
+    add_authority(withdraw);
+
+    add_authority(add("requests", "List the devices that wait for your approval", &Commands::requests));
+    for (const auto& [name, what, command] :
+         {std::tuple("approve", "Enrol a device that waits", &Commands::approve),
+          std::tuple("decline", "Turn a device away that waits", &Commands::decline)}) {
+      CLI::App* const decide = add(name, what, command);
+      decide
+          ->add_option("key", options_.key, "Its key, or enough of its first digits; compare it with the device's own")
+          ->required();
+      add_authority(decide);
+    }
+
+    CLI::App* const succeed = add("succeed", "Make the authority that will follow this one", &Commands::succeed);
+    add_authority(succeed);
+    add_out(succeed, "The new folder (default ./authority-next)");
+    add_days(succeed, fmt::format("How long it holds (default {})", kAuthorityLifetime.count()));
+
+    CLI::App* const fetch = add("fetch", "Fetch the newest revocation list from the service", &Commands::fetch);
+    fetch->add_option("--from", options_.from, "Where the service listens, HOST:PORT")->required();
+    add_out(fetch, "The coordinator's or device's folder that gets it")->required();
+  }
+
   CLI::App* add(const char* name, const char* what, Command command) {
     CLI::App* const sub = app_.add_subcommand(name, what);
     sub->footer(kExitStatuses);
@@ -119,7 +175,7 @@ class CommandLine {
     sub->add_option("--passphrase-file", options_.passphrase_file,
                     "The file with the passphrase of the authority's key");
   }
-  void add_out(CLI::App* sub, const char* what) { sub->add_option("--out", options_.out, what); }
+  CLI::Option* add_out(CLI::App* sub, const char* what) { return sub->add_option("--out", options_.out, what); }
   void add_days(CLI::App* sub, const std::string& what) { sub->add_option("--days", options_.days, what); }
 
   Options& options_;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "certs/authority/date_text.hpp"
+#include "common/protocol/enrolment.hpp"
 
 namespace chorus::certs {
 
@@ -56,6 +57,9 @@ Result<std::vector<identity::HostName>> parse_hosts(std::span<const std::string>
   std::vector<identity::HostName> parsed;
   for (const std::string& text : hosts) {
     CHORUS_TRY(identity::HostName host, identity::parse_host_name(text));
+    if (host.text == protocol::enrolment::kServiceName) {
+      return fail(ErrorCode::invalid_argument, "this name is the enrolment service's alone", text);
+    }
     if (std::ranges::find(parsed, host) == parsed.end()) parsed.push_back(std::move(host));
   }
   return parsed;
@@ -73,6 +77,18 @@ Result<Coordinator> issue_coordinator(const Signer& signer, std::span<const iden
   crypto::SigningKey key = crypto::SigningKey::generate(random);
   CHORUS_TRY(identity::Certificate certificate,
              vouch_for_coordinator(signer, hosts, key.public_key(), now, lifetime, random));
+  return Coordinator{std::move(key), std::move(certificate)};
+}
+
+Result<Coordinator> issue_service(const Signer& signer, std::span<const identity::HostName> hosts, WallTime now,
+                                  Days lifetime, crypto::RandomSource& random) {
+  CHORUS_TRY(const identity::Validity validity, validity_under(signer.certificate, now, lifetime));
+  std::vector<identity::HostName> names(hosts.begin(), hosts.end());
+  CHORUS_TRY(names.emplace_back(), identity::parse_host_name(protocol::enrolment::kServiceName));
+  crypto::SigningKey key = crypto::SigningKey::generate(random);
+  CHORUS_TRY(identity::Certificate certificate,
+             identity::make_coordinator_certificate(key.public_key(), names, identity::random_serial(random), validity,
+                                                    signer.issuer()));
   return Coordinator{std::move(key), std::move(certificate)};
 }
 

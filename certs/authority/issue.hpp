@@ -27,6 +27,13 @@ inline constexpr Days kAuthorityLifetime{3650};
 inline constexpr Days kCoordinatorLifetime{90};
 inline constexpr Days kDeviceLifetime{365};
 inline constexpr Days kRevocationListLifetime{30};
+// Of the enrolment service's own certificate, and of the devices that it enrols: they renew by themselves.
+inline constexpr Days kServiceLifetime{30};
+inline constexpr Days kEnrolledLifetime{30};
+// How long after its end a certificate still renews: a device may have been away.
+inline constexpr Days kRenewalGrace{90};
+// Certificates that one device gets within an hour: answers may be lost.
+inline constexpr std::size_t kMostInAnHour = 5;
 inline constexpr Days kLongestLifetime{36'500};
 
 // Everything begins this long before it is made, for readers whose clock is a little slow.
@@ -56,7 +63,8 @@ struct Device {
 // A new authority. Errors: invalid_argument (a lifetime that is not 1 to kLongestLifetime).
 [[nodiscard]] Result<Signer> found_authority(WallTime now, Days lifetime, crypto::RandomSource& random);
 
-// DNS names, IPv4 and IPv6 addresses, without repetitions. Errors: invalid_argument, naming the host.
+// DNS names, IPv4 and IPv6 addresses, without repetitions, and without the enrolment service's own. Errors:
+// invalid_argument, naming the host.
 [[nodiscard]] Result<std::vector<identity::HostName>> parse_hosts(std::span<const std::string> hosts);
 
 // The errors of the functions below: invalid_argument (a lifetime that is not 1 to kLongestLifetime, or outlives the
@@ -84,6 +92,11 @@ struct DeviceWord {
                                                                   std::span<const identity::HostName> hosts,
                                                                   const crypto::PublicKey& key, WallTime now,
                                                                   Days lifetime, crypto::RandomSource& random);
+
+// A fresh key for the enrolment service under these names and the one that no coordinator's certificate has
+// (protocol::enrolment::kServiceName).
+[[nodiscard]] Result<Coordinator> issue_service(const Signer& signer, std::span<const identity::HostName> hosts,
+                                                WallTime now, Days lifetime, crypto::RandomSource& random);
 
 // `number` must be greater than that of every list before.
 [[nodiscard]] Result<identity::RevocationList> sign_revocation_list(const Signer& signer, const Registry& registry,

@@ -124,6 +124,37 @@ const IssuedCertificate* Registry::find(const identity::Serial& serial) const {
   return found == by_serial_.end() ? nullptr : &issued_[found->second];
 }
 
+const IssuedCertificate* Registry::newest_of(const identity::DeviceId& device) const {
+  const IssuedCertificate* newest = nullptr;
+  for (const IssuedCertificate& issued : issued_) {
+    if (issued.info.device != device) continue;
+    if (newest == nullptr || issued.info.validity.not_after >= newest->info.validity.not_after) newest = &issued;
+  }
+  return newest;
+}
+
+std::size_t Registry::count_of(const identity::DeviceId& device, WallTime since) const {
+  return static_cast<std::size_t>(std::ranges::count_if(issued_, [&](const IssuedCertificate& issued) {
+    return issued.info.device == device && issued.info.validity.not_before >= since;
+  }));
+}
+
+void Registry::forget_renewed(WallTime now) {
+  std::map<identity::DeviceId, WallTime> latest;
+  for (const IssuedCertificate& issued : issued_) {
+    if (!issued.info.device) continue;
+    WallTime& end = latest[*issued.info.device];
+    end = std::max(end, issued.info.validity.not_after);
+  }
+  const auto is_renewed = [&](const IssuedCertificate& issued) {
+    return issued.info.device && !issued.revoked_at && issued.info.validity.not_after + kKeepAfterItsEnd < now &&
+           issued.info.validity.not_after < latest.at(*issued.info.device);
+  };
+  if (std::erase_if(issued_, is_renewed) == 0) return;
+  by_serial_.clear();
+  for (std::size_t i = 0; i < issued_.size(); ++i) by_serial_.emplace(issued_[i].info.serial, i);
+}
+
 template <typename Matches>
 Result<std::size_t> Registry::revoke_if(Matches matches, const std::string& place, WallTime now) {
   std::size_t found = 0;

@@ -45,6 +45,14 @@ class Registry {
   [[nodiscard]] const std::vector<IssuedCertificate>& all() const noexcept { return issued_; }
   // Null if this authority did not issue it.
   [[nodiscard]] const IssuedCertificate* find(const identity::Serial& serial) const;
+  // The device's newest certificate; null if it has none.
+  [[nodiscard]] const IssuedCertificate* newest_of(const identity::DeviceId& device) const;
+  // How many of the device's certificates begin at `since` or later.
+  [[nodiscard]] std::size_t count_of(const identity::DeviceId& device, WallTime since) const;
+
+  // Forgets a device's certificates that ended more than 60 days ago and were renewed since: short-lived ones would
+  // fill the index. What was revoked stays.
+  void forget_renewed(WallTime now);
 
   // Every certificate of the device, whatever its key. Returns how many were newly revoked.
   // Errors: not_found; revoked, if all of them were before.

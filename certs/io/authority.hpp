@@ -4,6 +4,8 @@
 //   authority.crt   the root's certificate
 //   issued.tsv      the index of what was issued and revoked (certs/authority/registry.hpp)
 //   crl.pem         the newest revocation list
+//   enrolments.tsv  invitations and keys that wait for an operator (certs/authority/enrolment_desk.hpp), if there are
+//   any
 //
 // What it gives out is a folder: coordinator.crt, coordinator.key, authority.crt, crl.pem, or device.crt, device.key,
 // identity.statement (binary), authority.crt, crl.pem. Such a folder appears whole, is never overwritten, and is
@@ -17,8 +19,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "certs/authority/enrolment_desk.hpp"
 #include "certs/authority/issue.hpp"
 #include "certs/authority/registry.hpp"
 #include "common/base/result.hpp"
@@ -48,6 +52,17 @@ struct FleetMember {
 struct Revocation {
   std::size_t certificates = 0;  // how many are newly revoked
   identity::RevocationList list;
+};
+
+// Where the certificate for a device of a given key is asked for, by whom it may be (authority_enrolment.cpp).
+struct EnrolledDevice {
+  identity::DeviceId id;
+  crypto::PublicKey key{};
+  WallTime enrolled_at{};
+};
+struct DeviceDocuments {
+  EnrolledDevice device;
+  protocol::enrolment::Documents documents;
 };
 
 // Not thread-safe; two of one folder, in one process or in two, wait for each other.
@@ -105,12 +120,46 @@ class Authority {
   // A new list of the same revocations.
   [[nodiscard]] Result<identity::RevocationList> sign_list(WallTime now, Days lifetime = kRevocationListLifetime);
 
+  // --- enrolment of keys that never come here (authority_enrolment.cpp). Errors also: those of reading, io.
+
+  // A new authority in `folder` that will follow this one: it knows all that this one issued and revoked, so that it
+  // vouches for the same devices. Errors: as create.
+  [[nodiscard]] Result<Authority> found_successor(const std::filesystem::path& folder, WallTime now,
+                                                  Days lifetime = kAuthorityLifetime,
+                                                  std::optional<ByteView> passphrase = std::nullopt) const;
+  // What the service shows at its end of a connection; its key is nowhere but in the answer.
+  [[nodiscard]] Result<Coordinator> certify_service(std::span<const std::string> hosts, WallTime now,
+                                                    Days lifetime = kServiceLifetime);
+
+  [[nodiscard]] Result<EnrolmentDesk> enrolments() const;
+  [[nodiscard]] Result<protocol::enrolment::Invitation> invite(WallTime now,
+                                                               std::chrono::seconds lifetime = kInvitationLifetime);
+  // Errors also: not_found, already_exists.
+  [[nodiscard]] Status withdraw(const ByteArray<8>& number);
+  // Errors also: not_found.
+  [[nodiscard]] Status decide(const crypto::PublicKey& key, bool approve, WallTime now);
+
+  // Enrols a key by its invitation, or as an operator decided; nothing while that is open. Errors also: bad_identity
+  // (the invitation, or declined), overloaded, revoked (the key was).
+  [[nodiscard]] Result<std::optional<DeviceDocuments>> admit(const crypto::PublicKey& key,
+                                                             const std::optional<protocol::enrolment::Token>& token,
+                                                             WallTime now, Days lifetime);
+  // A device of this authority by one of its certificates, to be renewed or to leave: asked for before its proof is
+  // checked, and again by renew_device. Errors also: not_found, revoked, expired (more than kRenewalGrace ago).
+  [[nodiscard]] Result<EnrolledDevice> renewable(const identity::Serial& serial, WallTime now) const;
+  // A new certificate and statement for the same key. Errors also: overloaded (too often).
+  [[nodiscard]] Result<DeviceDocuments> vouch_again(const EnrolledDevice& device, WallTime now, Days lifetime);
+
  private:
   Authority(std::filesystem::path folder, Signer signer, crypto::RandomSource& random)
       : folder_(std::move(folder)), signer_(std::move(signer)), random_(&random) {}
 
   [[nodiscard]] Status write(const Registry& registry) const;
   [[nodiscard]] Result<identity::RevocationList> sign_list(const Registry& registry, WallTime now, Days lifetime);
+  template <typename Change>
+  auto change_enrolments(Change change) -> std::invoke_result_t<Change, EnrolmentDesk&>;
+  // REQUIRES: the lock.
+  [[nodiscard]] Result<DeviceDocuments> vouch(EnrolledDevice device, WallTime now, Days lifetime);
   template <typename Revoke>
   Result<Revocation> revoke(Revoke revoke, WallTime now, Days list_lifetime);
 

@@ -14,6 +14,7 @@ inline constexpr char kAuthorityKeyFile[] = "authority.key";
 inline constexpr char kAuthorityCertificateFile[] = "authority.crt";
 inline constexpr char kIndexFile[] = "issued.tsv";
 inline constexpr char kListFile[] = "crl.pem";
+inline constexpr char kEnrolmentsFile[] = "enrolments.tsv";
 inline constexpr char kCoordinatorKeyFile[] = "coordinator.key";
 inline constexpr char kCoordinatorCertificateFile[] = "coordinator.crt";
 inline constexpr char kDeviceKeyFile[] = "device.key";

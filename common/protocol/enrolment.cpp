@@ -205,7 +205,10 @@ Bytes encode(const Answer& answer) {
                           ByteWriter out = begin(Kind::issued);
                           write(out, issued.documents);
                           out.u8(issued.successor ? 1 : 0);
-                          if (issued.successor) write(out, *issued.successor);
+                          if (issued.successor) {
+                            write(out, issued.successor->documents);
+                            out.string(issued.successor->address);
+                          }
                           return std::move(out).take();
                         },
                         [](const Pending& pending) {
@@ -293,7 +296,14 @@ chorus::Result<Answer> decode_answer(ByteView bytes) {
     case Kind::issued: {
       Issued& issued = answer.emplace<Issued>();
       issued.documents = read_documents(in);
-      if (present(in)) issued.successor = read_documents(in);
+      if (present(in)) {
+        Successor& successor = issued.successor.emplace();
+        successor.documents = read_documents(in);
+        successor.address = in.string(kMostAddress);
+        if (!dataset::is_utf8(successor.address) || dataset::has_control(successor.address)) {
+          in.reject("an address that is not printable");
+        }
+      }
       break;
     }
     case Kind::pending:

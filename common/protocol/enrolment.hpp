@@ -28,12 +28,16 @@
 namespace chorus::protocol::enrolment {
 
 inline constexpr std::string_view kAlpn = "chorus-enrolment/1";
+// A host that the certificate of the authority's service names besides its own, and no coordinator's ever does (RFC
+// 6761: nobody can own it): so that a coordinator cannot pass for the authority and take invitations.
+inline constexpr std::string_view kServiceName = "enrolment.chorus.invalid";
 
 // A request is small; an answer may carry two revocation lists of 16 MiB.
 inline constexpr std::size_t kMostRequest = identity::kMostRequestBytes + 512;
 inline constexpr std::size_t kMostList = std::size_t{16} * 1024 * 1024;
 inline constexpr std::size_t kMostAnswer = 2 * kMostList + std::size_t{64} * 1024;
 inline constexpr std::size_t kMostSentence = 256;
+inline constexpr std::size_t kMostAddress = 300;  // HOST:PORT
 
 // What an invitation admits with: its number, which the authority looks up, and its secret, of which the authority
 // keeps a hash.
@@ -87,10 +91,14 @@ struct Documents {
   Bytes statement;
   Bytes list;
 };
+// The same device's under the authority that will follow this one, and where that listens ("": where this one does).
+struct Successor {
+  Documents documents;
+  std::string address;
+};
 struct Issued {
   Documents documents;
-  // The same device's under the authority that will follow this one.
-  std::optional<Documents> successor{};
+  std::optional<Successor> successor{};
 };
 struct Pending {
   std::chrono::seconds retry_after{60};  // an operator has not yet decided

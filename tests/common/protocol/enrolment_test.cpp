@@ -37,7 +37,7 @@ std::vector<Answer> every_answer() {
   const Documents other{.authority = {5}, .certificate = {6}, .statement = {}, .list = {7}};
   return {List{.list = {1, 2}},
           Issued{.documents = one},
-          Issued{.documents = one, .successor = other},
+          Issued{.documents = one, .successor = Successor{.documents = other, .address = "next.example:7444"}},
           Pending{.retry_after = 90s},
           Refused{.code = ErrorCode::revoked, .sentence = "no"},
           Resigned{.list = {3}}};

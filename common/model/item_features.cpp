@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <string_view>
 
@@ -61,6 +62,29 @@ std::vector<double> public_features(const dataset::Catalogue* catalogue, std::si
     row[feature::kSequel] = counts_itself(item.title) ? 1 : 0;
   }
   return rows;
+}
+
+void standardise(std::vector<double>& f, std::size_t columns, std::span<const float> weights,
+                 std::vector<double>& standard) {
+  const std::size_t m = weights.size();
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
+  for (std::size_t k = 1; k < columns; ++k) {
+    double mean = 0;
+    double square = 0;
+    for (std::size_t i = 0; i < m; ++i) mean += double{weights[i]} * f[i * columns + k];
+    mean = total > 0 ? mean / total : 0;
+    for (std::size_t i = 0; i < m; ++i) {
+      const double away = f[i * columns + k] - mean;
+      square += double{weights[i]} * away * away;
+    }
+    const double deviation = total > 0 ? std::sqrt(square / total) : 0;
+    standard[k] = mean;
+    standard[columns + k] = deviation > 1e-6 ? deviation : 0;
+    for (std::size_t i = 0; i < m; ++i) {
+      double& x = f[i * columns + k];
+      x = standard[columns + k] > 0 ? std::clamp((x - mean) / deviation, -kMostDeviations, kMostDeviations) : 0;
+    }
+  }
 }
 
 }  // namespace chorus::model

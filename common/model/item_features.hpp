@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "common/dataset/catalogue.hpp"
@@ -21,5 +22,14 @@ inline constexpr std::size_t kPublic = kSequel + 1;
 
 // [items × feature::kPublic], row-major; zeros where a catalogue says nothing, or where there is none.
 [[nodiscard]] std::vector<double> public_features(const dataset::Catalogue* catalogue, std::size_t items);
+
+// Where standardised features are cut.
+inline constexpr double kMostDeviations = 4;
+
+// Gives every column of f [items × columns] but the first, which is the constant, the mean 0 and the deviation 1 under
+// the items' weights, cut at ±kMostDeviations; a column without spread becomes zero. `standard` [2 × columns] gets the
+// means and the deviations (0: no spread).
+void standardise(std::vector<double>& f, std::size_t columns, std::span<const float> weights,
+                 std::vector<double>& standard);
 
 }  // namespace chorus::model

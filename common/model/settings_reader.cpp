@@ -77,6 +77,13 @@ std::optional<double> SettingsReader::number_or_auto(std::string_view name, doub
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> SettingsReader::integer_or_auto(std::string_view name, std::uint64_t least,
+                                                             std::uint64_t most) {
+  if (text(name) != kAuto) return integer(name, least, most);
+  values_[std::string(name)] = kAuto;
+  return std::nullopt;
+}
+
 std::string_view SettingsReader::choice(std::string_view name, std::span<const std::string_view> choices) {
   const std::string_view value = text(name);
   if (std::ranges::find(choices, value) == choices.end()) {

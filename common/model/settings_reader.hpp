@@ -22,6 +22,8 @@ class SettingsReader {
   [[nodiscard]] double number(std::string_view name, double least, double most);
   // The same, or "auto": nothing. The family then finds the number itself.
   [[nodiscard]] std::optional<double> number_or_auto(std::string_view name, double least, double most);
+  [[nodiscard]] std::optional<std::uint64_t> integer_or_auto(std::string_view name, std::uint64_t least,
+                                                             std::uint64_t most);
   // One of `choices`.
   [[nodiscard]] std::string_view choice(std::string_view name, std::span<const std::string_view> choices);
 

@@ -2,7 +2,9 @@
 // machine. Stateless.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 namespace chorus::model {
@@ -43,6 +45,20 @@ using SmallMatrix = std::vector<double>;
     }
   }
   return out;
+}
+
+// The symmetric matrix whose upper triangle, √2 times off the diagonal, was summed.
+[[nodiscard]] inline SmallMatrix symmetric(std::span<const double> packed, std::size_t n) {
+  SmallMatrix full(n * n);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = i; j < n; ++j) {
+      const double value = i == j ? packed[next] : packed[next] / std::sqrt(2.0);
+      full[i * n + j] = full[j * n + i] = value;
+      ++next;
+    }
+  }
+  return full;
 }
 
 }  // namespace chorus::model

@@ -22,7 +22,7 @@ constexpr NamedAggregation kAggregations[] = {
 
 constexpr std::string_view kServerSettings[] = {"optimizer", "rate", "momentum"};
 // Of a family's private update.
-constexpr std::string_view kPrivacySettings[] = {"epsilon", "delta", "against", "clip"};
+constexpr std::string_view kPrivacySettings[] = {"epsilon", "delta", "against", "clip", "passes"};
 constexpr double kUsualEpsilon = 10;
 constexpr double kUsualDelta = 1e-6;
 

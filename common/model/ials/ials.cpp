@@ -7,6 +7,7 @@
 
 #include "common/model/event_sums.hpp"
 #include "common/model/expected_tensors.hpp"
+#include "common/model/ials/private.hpp"
 #include "common/model/ials/trial.hpp"
 #include "common/model/layout_maker.hpp"
 #include "common/model/settings_reader.hpp"
@@ -25,6 +26,8 @@ constexpr int kCoarsestGradient = 6;
 
 const std::vector<SettingDescription>& descriptions() {
   static const std::vector<SettingDescription> all = {
+      {"update", "sums",
+       "what devices upload and how the coordinator steps: sums, or dp, which is private and has settings of its own"},
       {"rank", "64", "numbers of a factor"},
       {"lambda", "auto", "ridge of a factor for each event; auto: from how the events spread over people and items"},
       {"alpha0", "0.3", "weight of what did not happen, an event's being 1"},
@@ -40,6 +43,7 @@ const std::vector<SettingDescription>& descriptions() {
   return all;
 }
 
+constexpr std::string_view kUpdates[] = {"sums"};
 constexpr std::string_view kBits[] = {"24", "32"};
 constexpr std::string_view kExponents[] = {"0", "0.5", "1"};
 
@@ -55,8 +59,12 @@ Family family() {
 }
 
 Result<std::unique_ptr<Model>> Ials::make(const Settings& given, const ModelShape& shape) {
+  if (const auto update = given.find("update"); update != given.end() && update->second == "dp") {
+    return Private::make(given, shape);
+  }
   SettingsReader reader("ials", descriptions(), given);
   Parameters parameters;
+  static_cast<void>(reader.choice("update", kUpdates));
   parameters.rank = static_cast<std::uint32_t>(reader.integer("rank", 1, kMaxRank));
   parameters.lambda = reader.number_or_auto("lambda", 1e-6, 1e6);
   parameters.alpha = reader.number("alpha0", 1e-6, 1e3);

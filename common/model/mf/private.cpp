@@ -8,6 +8,7 @@
 
 #include "common/base/check.hpp"
 #include "common/model/expected_tensors.hpp"
+#include "common/model/private_layout.hpp"
 #include "common/model/settings_reader.hpp"
 
 namespace chorus::model::mf {
@@ -39,30 +40,8 @@ std::size_t triangle(std::size_t n) {
   return n * (n + 1) / 2;
 }
 
-// A clip of a whole number of ring units.
-double whole(double clip, int scale_log2) {
-  return std::ldexp(std::ceil(std::ldexp(clip, scale_log2)), -scale_log2);
-}
-
-plan::TensorLayout tensor_of(std::string name, std::uint32_t rows, std::size_t columns, bool per_item, double clip,
-                             int scale_log2) {
-  return {.name = std::move(name),
-          .rows = rows,
-          .columns = static_cast<std::uint32_t>(columns),
-          .per_item = per_item,
-          .limbs = 1,
-          .scale_log2 = static_cast<std::int8_t>(scale_log2),
-          .clip = whole(clip, scale_log2)};
-}
-
-// The finest scale at which a cohort's sum fits with its noise: n c s + 6 z Δ s √(n/N) ≤ 2^(bits − 2), the rest for
-// rounding.
 int finest_scale(double clip, double sensitivity, double multiplier, std::uint32_t contributors) {
-  const double room = std::ldexp(1, kBits - 2);
-  const double unit = contributors * clip + 6 * multiplier * sensitivity / std::sqrt(kHonest);
-  int scale = 20;
-  while (scale > -8 && std::ldexp(unit, scale) + contributors > room) --scale;
-  return scale;
+  return noisy_scale(kBits, clip, multiplier * sensitivity / std::sqrt(kHonest), contributors);
 }
 
 }  // namespace
@@ -97,20 +76,20 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
     switch (step.question) {
       case Question::counts: {
         const int scale = finest_scale(1, 1.1, z, n);
-        tensors.push_back(tensor_of("share", shape.items, 1, true, 1, scale));
-        tensors.push_back(tensor_of("devices", 1, 1, false, kDeviceMark, scale));
+        tensors.push_back(noisy_tensor("share", shape.items, 1, true, 1, scale));
+        tensors.push_back(noisy_tensor("devices", 1, 1, false, kDeviceMark, scale));
         group(std::sqrt(1 + kDeviceMark * kDeviceMark), scale, 2);
         break;
       }
       case Question::means: {
         const int scale = finest_scale(1, 1, z, n);
-        tensors.push_back(tensor_of("means", shape.items, 2, true, 1, scale));
+        tensors.push_back(noisy_tensor("means", shape.items, 2, true, 1, scale));
         group(1, scale, 1);
         break;
       }
       case Question::taste: {
         const int scale = finest_scale(recipe.taste_clip, recipe.taste_clip, z, n);
-        tensors.push_back(tensor_of("taste", 1, triangle(kPrivateFeatures), false, recipe.taste_clip, scale));
+        tensors.push_back(noisy_tensor("taste", 1, triangle(kPrivateFeatures), false, recipe.taste_clip, scale));
         group(recipe.taste_clip, scale, 1);
         break;
       }
@@ -122,8 +101,8 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
             recipe.residual_clip / clip_of_curvature * std::sqrt(kCurvatureShare / step.share) * std::ldexp(1, scale);
         int coarse = scale;
         while (std::ldexp(1, coarse) > wanted * 1.42 && coarse > -8) --coarse;
-        tensors.push_back(tensor_of("residuals", shape.items, recipe.rank + 1, true, recipe.residual_clip, scale));
-        tensors.push_back(tensor_of("curvature", 1, triangle(recipe.rank + 1), false, clip_of_curvature, coarse));
+        tensors.push_back(noisy_tensor("residuals", shape.items, recipe.rank + 1, true, recipe.residual_clip, scale));
+        tensors.push_back(noisy_tensor("curvature", 1, triangle(recipe.rank + 1), false, clip_of_curvature, coarse));
         group(recipe.residual_clip, scale, 1);
         group(clip_of_curvature, coarse, 1);
         break;

@@ -1,7 +1,6 @@
 // The coordinator's side: what the noisy answers say. Nothing here sees a person's data: it is post-processing.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include <fmt/format.h>
 
@@ -18,7 +17,6 @@ namespace {
 
 // Where the columns of f_i begin that are not public.
 constexpr std::size_t kLogCount = 1 + feature::kPublic, kLogCountSquared = kLogCount + 1, kMean = kLogCount + 2;
-constexpr double kMostDeviations = 4;  // standardised features are cut there
 // People rate what they expect to like: an average lies above the middle. A public constant, as good as any near it:
 // what it misses is learned as the means' mean.
 constexpr double kUsualMean = 0.645;  // of the scale
@@ -117,25 +115,7 @@ std::vector<double> Private::features(ServerState& state, bool with_means) const
     row[kLogCountSquared] = row[kLogCount] * row[kLogCount];
     if (with_means) row[kMean] = double{factors[i * (kK + 1)]};
   }
-  std::vector<double>& standard = hidden(state, kStandard);
-  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
-  for (std::size_t k = 1; k < kK; ++k) {
-    double mean = 0;
-    double square = 0;
-    for (std::size_t i = 0; i < m; ++i) mean += double{counts[i]} * f[i * kK + k];
-    mean = total > 0 ? mean / total : 0;
-    for (std::size_t i = 0; i < m; ++i) {
-      const double away = f[i * kK + k] - mean;
-      square += double{counts[i]} * away * away;
-    }
-    const double deviation = total > 0 ? std::sqrt(square / total) : 0;
-    standard[k] = mean;
-    standard[kK + k] = deviation > 1e-6 ? deviation : 0;
-    for (std::size_t i = 0; i < m; ++i) {
-      double& x = f[i * kK + k];
-      x = standard[kK + k] > 0 ? std::clamp((x - mean) / deviation, -kMostDeviations, kMostDeviations) : 0;
-    }
-  }
+  standardise(f, kK, counts, hidden(state, kStandard));
   return f;
 }
 

@@ -36,20 +36,6 @@ inline constexpr const char* kCovariance = "covariance";  // P_i, [items × (d +
   return state.hidden[name];
 }
 
-// The symmetric matrix whose upper triangle, √2 times off the diagonal, was summed.
-[[nodiscard]] inline SmallMatrix symmetric(std::span<const double> packed, std::size_t n) {
-  SmallMatrix full(n * n);
-  std::size_t next = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = i; j < n; ++j) {
-      const double value = i == j ? packed[next] : packed[next] / std::sqrt(2.0);
-      full[i * n + j] = full[j * n + i] = value;
-      ++next;
-    }
-  }
-  return full;
-}
-
 // Eigenvectors in descending order of their values.
 [[nodiscard]] inline SymmetricEigen descending(const SmallMatrix& a, std::size_t n) {
   const SymmetricEigen found = symmetric_eigen(a, n);

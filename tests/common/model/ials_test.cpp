@@ -392,7 +392,7 @@ TEST_F(IalsTest, WhatItCannotLearnFromIsRefused) {
   contract_.feedback = dataset::Feedback::events;
   EXPECT_THAT(try_make({{"nu", "0.7"}}).error().to_string(), HasSubstr("one of: 0, 0.5, 1"));
   EXPECT_THAT(try_make({{"lambda", "much"}}).error().to_string(), HasSubstr("lambda"));
-  EXPECT_THAT(try_make({{"lamda", "1"}}).error().to_string(), HasSubstr("it has: rank, lambda"));
+  EXPECT_THAT(try_make({{"lamda", "1"}}).error().to_string(), HasSubstr("it has: update, rank, lambda"));
   EXPECT_FALSE(try_make({}, 0).has_value());
   ServerState state = model_->initial();
   state.shared.find("scale")->values[0] = 0;

@@ -168,6 +168,26 @@ chorus_status chorus_client_remove(chorus_client* client, const char* item, int*
   });
 }
 
+chorus_status chorus_client_enrol(chorus_client* client, const char* authority, const char* invitation, int* waiting) {
+  return guarded([&] {
+    if (client == nullptr || authority == nullptr || invitation == nullptr) {
+      return misuse("chorus_client_enrol needs a client, the authority's address and an invitation");
+    }
+    const auto enrolled = client->client.enrol({.authority = authority, .invitation = invitation});
+    if (!enrolled) return refuse(enrolled.error());
+    if (waiting != nullptr) *waiting = enrolled->waiting ? 1 : 0;
+    return CHORUS_OK;
+  });
+}
+
+chorus_status chorus_client_renew(chorus_client* client) {
+  return guarded([&] {
+    if (client == nullptr) return misuse("chorus_client_renew needs a client");
+    const auto renewed = client->client.renew();
+    return renewed ? CHORUS_OK : refuse(renewed.error());
+  });
+}
+
 chorus_status chorus_client_sync(chorus_client* client, const chorus_sync_options* options, chorus_progress progress,
                                  void* context, chorus_sync_report* report) {
   return guarded([&] {

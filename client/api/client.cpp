@@ -123,8 +123,16 @@ ClientResult<SharedLedger> Client::ledger(std::size_t updates) {
   return api::outward(api::ledger(*state_->store, state_->options.privacy, updates));
 }
 
-ClientResult<ForgetReport> Client::forget() {
-  return api::outward(api::forget(*state_));
+ClientResult<ForgetReport> Client::forget(const ForgetOptions& options) {
+  return api::outward(api::forget(*state_, options));
+}
+
+ClientResult<EnrolReport> Client::enrol(const EnrolOptions& options) {
+  return api::outward(api::enrol(*state_, options));
+}
+
+ClientResult<EnrolReport> Client::renew() {
+  return api::outward(api::renew(*state_));
 }
 
 std::string_view client_version() noexcept {

@@ -38,7 +38,9 @@ struct Device {
 // What the device's policy holds plans and rounds against.
 [[nodiscard]] client::Consent consent_of(const SyncOptions& options, const PrivacyLimits& limits);
 [[nodiscard]] Result<SharedLedger> ledger(client::Store& store, const PrivacyLimits& limits, std::size_t updates);
-[[nodiscard]] Result<ForgetReport> forget(Device& device);
+[[nodiscard]] Result<ForgetReport> forget(Device& device, const ForgetOptions& options);
+[[nodiscard]] Result<EnrolReport> enrol(Device& device, const EnrolOptions& options);
+[[nodiscard]] Result<EnrolReport> renew(Device& device);
 
 }  // namespace chorus::api
 

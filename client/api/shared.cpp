@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "client/api/device.hpp"
+#include "client/io/enrolment.hpp"
 #include "common/protocol/job_description.hpp"
 
 namespace chorus::api {
@@ -144,18 +145,27 @@ Result<SharedLedger> ledger(client::Store& store, const PrivacyLimits& limits, s
   return out;
 }
 
-Result<ForgetReport> forget(Device& device) {
+Result<ForgetReport> forget(Device& device, const ForgetOptions& options) {
   ForgetReport report;
   CHORUS_TRY(const auto counts, device.store->count_ratings());
   report.ratings = counts.training + counts.held_out;
   CHORUS_TRY_DO(device.store->forget());
   CHORUS_TRY(const auto charges, device.store->charges(std::numeric_limits<std::int64_t>::max()));
   report.updates = charges.size();
-  if (device.options.credentials.empty()) return report;
-  for (const char* name : {"device.key", "device.crt", "identity.statement"}) {
-    const std::filesystem::path file = device.options.credentials / name;
-    CHORUS_TRY(const bool wiped, wipe(file));
-    if (wiped) report.deleted.push_back(file);
+  const std::filesystem::path& folder = device.options.credentials;
+  if (folder.empty()) return report;
+  // While there is a key to ask with. Whatever comes of it, the key goes.
+  if (options.tell_authority && client::was_enrolled_by_service(folder)) {
+    const Status resigned = client::resign(folder, wall_now());
+    report.revoked = resigned.has_value();
+    if (!resigned) report.trouble = resigned.error().sentence();
+  }
+  for (const auto& place : {std::optional(folder), client::successor_of(folder)}) {
+    if (!place) continue;
+    for (const std::string_view name : client::kPrivateFiles) {
+      CHORUS_TRY(const bool wiped, wipe(*place / name));
+      if (wiped) report.deleted.push_back(*place / name);
+    }
   }
   return report;
 }

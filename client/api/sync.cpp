@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "client/api/device.hpp"
+#include "client/api/errors.hpp"
 #include "client/io/blocking_run.hpp"
+#include "client/io/enrolment.hpp"
 #include "common/net/tls_context.hpp"
 
 namespace chorus::api {
@@ -30,6 +32,8 @@ class Listener {
   }
   [[nodiscard]] const client::LastContact& contact() const noexcept { return contact_; }
   [[nodiscard]] const std::string& trouble() const noexcept { return trouble_; }
+  // How often a coordinator's welcome was accepted.
+  [[nodiscard]] std::uint64_t welcomes() const noexcept { return welcomes_; }
 
  private:
   void touch(std::string outcome) {
@@ -42,6 +46,7 @@ class Listener {
   }
   SyncProgress on(const client::event::Joined& happened) {
     touch("connected");
+    ++welcomes_;
     trouble_.clear();
     keep();
     return {.kind = Kind::joined,
@@ -131,6 +136,7 @@ class Listener {
   const Client::Progress& progress_;
   client::LastContact contact_;
   std::string trouble_;
+  std::uint64_t welcomes_ = 0;
 };
 
 Result<client::AgentOptions> agent_options(const SyncOptions& options, const PrivacyLimits& limits) {
@@ -151,19 +157,67 @@ Result<client::AgentOptions> agent_options(const SyncOptions& options, const Pri
   return agent;
 }
 
+void tell(const Client::Progress& progress, std::string sentence) {
+  if (progress) progress({.kind = Kind::identity, .sentence = std::move(sentence)});
+}
+
+// A third of the time is for trying: a failure is told, and the old certificate serves on.
+void renew_if_due(const std::filesystem::path& folder, const Client::Progress& progress) {
+  if (!client::is_renewal_due(folder, wall_now())) return;
+  const auto renewed = client::renew(folder, wall_now());
+  tell(progress, renewed ? "renewed this device's certificate"
+                         : "cannot renew this device's certificate: " + renewed.error().sentence());
+}
+
+Result<client::BlockingOutcome> run_once(Device& device, const std::filesystem::path& folder,
+                                         const client::AgentOptions& agent, Listener& listener,
+                                         std::optional<std::chrono::milliseconds> limit) {
+  CHORUS_TRY(auto credentials, client::read_credentials(folder, wall_now()));
+  return client::run_agent(
+      agent, std::move(credentials), *device.store, *device.random,
+      [&](const client::Event& event) { listener.hear(event); }, *device.cancellation, limit);
+}
+
+// Runs the agent, and again where its identity was what failed: a certificate that ended meanwhile is renewed, and
+// where another authority has taken over, its word for this device is put in the place of the old one's, once a
+// coordinator has accepted it.
+Result<client::BlockingOutcome> run_with_identity(Device& device, const client::AgentOptions& agent, Listener& listener,
+                                                  std::optional<std::chrono::milliseconds> limit,
+                                                  const Client::Progress& progress) {
+  const std::filesystem::path& folder = device.options.credentials;
+  for (;;) {
+    auto ran = run_once(device, folder, agent, listener, limit);
+    if (ran) return ran;
+    const ErrorCode code = ran.error().code();
+    // Then it is no longer due: no loop, also where it is the coordinator's that has ended.
+    if (code == ErrorCode::expired && client::is_renewal_due(folder, wall_now()) &&
+        client::renew(folder, wall_now()).has_value()) {
+      tell(progress, "renewed this device's certificate");
+      continue;
+    }
+    const auto next = client::successor_of(folder);
+    if (!next || (code != ErrorCode::bad_certificate && code != ErrorCode::expired)) return ran;
+    const std::uint64_t welcomes = listener.welcomes();
+    auto again = run_once(device, *next, agent, listener, limit);
+    if (!again && kind_of(again.error().code()) == ClientErrorKind::trust) return ran;
+    if (listener.welcomes() == welcomes) return again;  // nobody was there to accept it
+    if (const Status adopted = client::adopt_successor(folder); !adopted) return fail(adopted.error());
+    tell(progress, "another enrolment authority has taken over: its certificate of this device is in use now");
+    return again;
+  }
+}
+
 }  // namespace
 
 Result<SyncReport> sync(Device& device, const SyncOptions& options, const Client::Progress& progress) {
-  CHORUS_TRY(auto agent, agent_options(options, device.options.privacy));
+  CHORUS_TRY(const auto agent, agent_options(options, device.options.privacy));
   // Before the credentials, which are gone then.
   CHORUS_TRY(const bool stopped, device.store->is_stopped());
   if (stopped) return fail(ErrorCode::aborted, "this device has stopped for good (`forget`): it takes part in nothing");
-  CHORUS_TRY(auto credentials, client::read_credentials(device.options.credentials, wall_now()));
+  renew_if_due(device.options.credentials, progress);
   Listener listener(*device.store, progress);
   const auto limit = options.patience.count() > 0 ? std::optional(options.patience) : std::nullopt;
-  auto ran = client::run_agent(
-      std::move(agent), std::move(credentials), *device.store, *device.random,
-      [&](const client::Event& event) { listener.hear(event); }, *device.cancellation, limit);
+  auto ran = run_with_identity(device, agent, listener, limit, progress);
   device.cancellation->clear();
   CHORUS_TRY_DO(listener.write_contact());
   if (!ran) return fail(std::move(ran).error());

@@ -27,6 +27,8 @@ struct Options {
   std::size_t updates = 10;   // of the ledger
   double least_interval = 0;  // hours
   bool yes = false;           // forget without asking
+  EnrolOptions enrol;
+  ForgetOptions forget;
 };
 
 // One result in both forms, and the exit status.
@@ -56,6 +58,8 @@ using Command = ClientResult<Outcome> (*)(Client&, const Options&);
 [[nodiscard]] ClientResult<Outcome> recommend(Client& client, const Options& options);
 [[nodiscard]] ClientResult<Outcome> status(Client& client, const Options& options);
 [[nodiscard]] ClientResult<Outcome> leave(Client& client, const Options& options);
+[[nodiscard]] ClientResult<Outcome> enrol(Client& client, const Options& options);
+[[nodiscard]] ClientResult<Outcome> renew(Client& client, const Options& options);
 [[nodiscard]] ClientResult<Outcome> ledger(Client& client, const Options& options);
 // Asks on the terminal; without one, only with `yes`.
 [[nodiscard]] ClientResult<Outcome> forget(Client& client, const Options& options);

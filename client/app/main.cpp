@@ -26,7 +26,7 @@ constexpr char kExitStatuses[] =
     "bad\n"
     "line or rating; 4 a sync runs on this store; 5 a certificate or the coordinator is not to be trusted; 6 "
     "the\n"
-    "time is up or nobody can be reached; 7 refused; 8 nothing to recommend from before the first sync.";
+    "time is up or nobody can be reached; 7 refused; 8 not yet: nothing to recommend from, or an operator decides.";
 
 // Declares the subcommands and, after parsing, says which one it is.
 class CommandLine {
@@ -38,6 +38,7 @@ class CommandLine {
     options_.client.store = "chorus-client.db";
     options_.client.credentials = "device";
     declare_ratings();
+    declare_enrolment();
     declare_sync();
     declare_reports();
     declare_privacy();
@@ -74,15 +75,31 @@ class CommandLine {
     remove->add_option("item", options_.item, "The item's id")->required();
   }
 
+  void declare_enrolment() {
+    CLI::App* const enrol = add("enrol", "Get an identity from an enrolment authority", &app::enrol);
+    enrol->add_option("--authority", options_.enrol.authority, "Where its service listens, HOST:PORT or [IPv6]:PORT")
+        ->required()
+        ->envname("CHORUS_AUTHORITY");
+    // Other people on this machine can read a command line, and not its environment.
+    enrol->add_option("--invitation", options_.enrol.invitation, "The text that its operator gave you")
+        ->required()
+        ->envname("CHORUS_INVITATION");
+    add_credentials(enrol, "The new folder of the identity");
+    enrol->footer(
+        "Makes a key in the folder and has it certified; the key stays there. An invitation without a token "
+        "waits\nfor the operator (exit status 8): enrol again when they have approved.\n\n" +
+        std::string(kExitStatuses));
+    CLI::App* const renew = add("renew", "Renew the identity now; a sync does so in time", &app::renew);
+    add_credentials(renew, "The folder that `enrol` made");
+  }
+
   void declare_sync() {
     CLI::App* const sync = add("sync", "Fetch the latest model, and take part in training it", &app::sync);
     sync->add_option("--coordinator", options_.sync.coordinators,
                      "Where it listens, HOST:PORT or [IPv6]:PORT; more than one are tried in turn")
         ->required()
         ->envname("CHORUS_COORDINATOR");
-    sync->add_option("--credentials", options_.client.credentials, "The folder that `chorus-certs device` made")
-        ->capture_default_str()
-        ->envname("CHORUS_CREDENTIALS");
+    add_credentials(sync, "The folder that `enrol` or `chorus-certs device` made");
     sync->add_option("--job", options_.sync.job, "The job's name (default: the coordinator's only one)");
     auto* const rounds = sync->add_option("--rounds", options_.sync.rounds, "Take part in so many rounds")
                              ->capture_default_str()
@@ -145,9 +162,8 @@ class CommandLine {
         std::string(kExitStatuses));
 
     CLI::App* const forget = add("forget", "Stop for good: delete ratings, model, history and identity", &app::forget);
-    forget->add_option("--credentials", options_.client.credentials, "The folder of the identity to delete")
-        ->capture_default_str()
-        ->envname("CHORUS_CREDENTIALS");
+    add_credentials(forget, "The folder of the identity to delete");
+    forget->add_flag("!--offline", options_.forget.tell_authority, "Do not ask the enrolment authority to revoke it");
     forget->add_flag("--yes", options_.yes, "Do not ask; needed without a terminal");
     forget->footer(
         "Every later sync with this store is refused. What was summed into a model cannot be taken back. The ledger\n"
@@ -168,6 +184,12 @@ class CommandLine {
     sub->add_option("--most-round-epsilon", limits.most_round_epsilon, "Of a single round")
         ->capture_default_str()
         ->envname("CHORUS_MOST_ROUND_EPSILON");
+  }
+
+  void add_credentials(CLI::App* sub, const char* what) {
+    sub->add_option("--credentials", options_.client.credentials, what)
+        ->capture_default_str()
+        ->envname("CHORUS_CREDENTIALS");
   }
 
   CLI::App* add(const char* name, const char* what, Command command) {

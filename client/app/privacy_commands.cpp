@@ -103,7 +103,7 @@ ClientResult<Outcome> forget(Client& client, const Options& options) {
     std::getline(std::cin, answer);
     if (answer != "yes") return refuse("nothing was forgotten");
   }
-  const auto report = client.forget();
+  const auto report = client.forget(options.forget);
   if (!report) return std::unexpected(report.error());
   Outcome out;
   out.text = fmt::format(
@@ -111,14 +111,24 @@ ClientResult<Outcome> forget(Client& client, const Options& options) {
       report->ratings, report->ratings == 1 ? "rating" : "ratings");
   out.text += report->deleted.empty() ? "No file of an identity was there.\n"
                                       : "Deleted the device's identity:\n" + files(report->deleted);
+  if (report->revoked) out.text += "The enrolment authority has revoked this device.\n";
+  if (!report->trouble.empty()) {
+    out.text += fmt::format("The enrolment authority could not be told ({}); ask its operator to revoke this device.\n",
+                            report->trouble);
+  }
   out.text += fmt::format(
       "What stays: what was summed into models ({} {}) cannot be taken back, and the ledger of what they cost\n"
       "stays in the store, so that a spent budget stays spent. It goes with the store's files, if you delete them.\n",
       report->updates, report->updates == 1 ? "update" : "updates");
   json deleted = json::array();
   for (const auto& path : report->deleted) deleted.push_back(path.string());
-  out.json =
-      json{{"stopped", true}, {"ratings", report->ratings}, {"deleted", deleted}, {"updates", report->updates}}.dump();
+  out.json = json{{"stopped", true},
+                  {"ratings", report->ratings},
+                  {"deleted", deleted},
+                  {"updates", report->updates},
+                  {"revoked", report->revoked},
+                  {"trouble", report->trouble}}
+                 .dump();
   return out;
 }
 

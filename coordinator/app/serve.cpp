@@ -45,7 +45,7 @@ Reloaded reload(const std::filesystem::path& config, const std::filesystem::path
   auto admission = credentials ? read_admission(*credentials) : fail(credentials.error());
   if (tls && admission) {
     reloaded.tls = std::move(*tls);
-    reloaded.revoked = std::move(admission->revoked);
+    reloaded.admission = std::move(*admission);
   } else {
     complain("certificates", tls ? admission.error() : tls.error());
   }

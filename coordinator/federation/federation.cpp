@@ -14,6 +14,14 @@ namespace chorus::coordinator {
 
 using protocol::CoordinatorPhase;
 
+namespace {
+
+Error another_authority() {
+  return {ErrorCode::closed, "another enrolment authority has taken over: connect again with its certificate"};
+}
+
+}  // namespace
+
 Result<Federation> Federation::create(const FederationSettings& settings, JobStart start, Admission admission,
                                       crypto::RandomSource& random, const plan::Floors& floors) {
   CHORUS_ENSURE(admission.revoked != nullptr, "a coordinator has a revocation list");
@@ -95,16 +103,24 @@ Actions Federation::on_connected(SessionId id, const identity::DeviceId& device,
   if (const auto older = roster_.connect(id, device)) {
     refuse(*older, Error(ErrorCode::duplicate, "this device has connected again"), now);
   }
-  sessions_.emplace(id, Session{});
+  sessions_[id].authority = admission_.authority;
   if (evicted_.contains(device)) {
     refuse(id, Error(ErrorCode::bad_dealer, "this device's shares were proven wrong: its identity is evicted"), now);
   }
   return take();
 }
 
-void Federation::on_revocations(std::shared_ptr<const identity::RevocationList> revoked) {
-  CHORUS_ENSURE(revoked != nullptr, "a coordinator has a revocation list");
-  admission_.revoked = std::move(revoked);
+Actions Federation::on_admission(Admission admission, Moment now) {
+  CHORUS_ENSURE(admission.revoked != nullptr, "a coordinator has a revocation list");
+  const bool another = admission.authority != admission_.authority;
+  admission_ = std::move(admission);
+  if (!another) return take();
+  std::vector<SessionId> idle;
+  for (const auto& [id, session] : sessions_) {
+    if (!session.place) idle.push_back(id);
+  }
+  for (const SessionId id : idle) refuse(id, another_authority(), now);
+  return take();
 }
 
 Actions Federation::on_message(SessionId id, protocol::Message message, Moment now, WallTime today) {
@@ -124,7 +140,7 @@ Actions Federation::on_message(SessionId id, protocol::Message message, Moment n
   } else if (const auto* resume = std::get_if<protocol::Resume>(&message)) {
     on_resume(id, session, *resume);
   } else if (type == protocol::MessageType::ready) {
-    on_ready(id, session);
+    on_ready(id, session, now);
   } else {
     on_round_message(id, message, now, today);
   }
@@ -260,7 +276,11 @@ void Federation::on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now
          now);
 }
 
-void Federation::on_ready(SessionId id, Session& session) {
+void Federation::on_ready(SessionId id, Session& session, Moment now) {
+  if (session.authority != admission_.authority) {
+    refuse(id, another_authority(), now);
+    return;
+  }
   if (finished()) {
     actions_.emplace_back(Send{{id}, protocol::Finished{}});
     return;

@@ -67,8 +67,10 @@ class Federation {
   // The catalogue as it is now. What it has gained takes effect between two rounds; one that has lost or changed items
   // is refused by a Log.
   [[nodiscard]] Actions on_catalogue(std::vector<dataset::CatalogueItem> items, Moment now);
-  // A newer list of revoked devices, from the next round on.
-  void on_revocations(std::shared_ptr<const identity::RevocationList> revoked);
+  // A newer list of revoked devices, or another authority that has taken over, from the next round on. Devices of the
+  // authority before are sent away when their round has ended, to come back with the identity that the new one gave
+  // them. REQUIRES: a revocation list.
+  [[nodiscard]] Actions on_admission(Admission admission, Moment now);
   // A round in progress gets settings.shutdown_grace to complete. Stop follows.
   [[nodiscard]] Actions on_stop(Moment now);
 
@@ -90,6 +92,7 @@ class Federation {
     std::uint32_t member = 0;
   };
   struct Session {
+    crypto::PublicKey authority{};  // under which it connected
     protocol::CoordinatorPhase phase = protocol::CoordinatorPhase::greeting;
     std::optional<Place> place;                       // in the round in progress
     std::optional<ByteArray<32>> last_round_session;  // whose late messages are dropped without a word
@@ -190,7 +193,7 @@ class Federation {
   // --- messages (federation.cpp)
   void on_hello(SessionId id, Session& session, const protocol::Hello& hello, Moment now);
   void on_fetch(SessionId id, const protocol::Fetch& fetch, Moment now);
-  void on_ready(SessionId id, Session& session);
+  void on_ready(SessionId id, Session& session, Moment now);
   void on_resume(SessionId id, Session& session, const protocol::Resume& resume);
   void on_round_message(SessionId id, const protocol::Message& message, Moment now, WallTime today);
   [[nodiscard]] bool is_late(const Session& session, const protocol::Message& message) const;

@@ -315,7 +315,9 @@ class Daemon::Impl final : public SessionOwner {
       asio::post(context_, [this, reloaded = std::move(reloaded)] {
         // Connections in place keep the context that they began with.
         if (reloaded->tls) tls_ = std::move(*reloaded->tls);
-        if (reloaded->revoked) federation_.on_revocations(std::move(reloaded->revoked));
+        if (reloaded->admission) {
+          perform(federation_.on_admission(std::move(*reloaded->admission), monotonic_now()));
+        }
         if (reloaded->catalogue) {
           perform(federation_.on_catalogue(std::move(*reloaded->catalogue), monotonic_now()));
         }

@@ -22,7 +22,7 @@ namespace chorus::coordinator {
 // What a reload brings; what is absent stays as it was.
 struct Reloaded {
   std::optional<net::TlsContext> tls;
-  std::shared_ptr<const identity::RevocationList> revoked{};
+  std::optional<Admission> admission{};  // with tls
   std::optional<std::vector<dataset::CatalogueItem>> catalogue;
 };
 

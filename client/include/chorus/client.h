@@ -85,6 +85,14 @@ CHORUS_C_API chorus_status chorus_client_rate(chorus_client* client, const char*
 /* *existed (may be NULL): whether there was one. */
 CHORUS_C_API chorus_status chorus_client_remove(chorus_client* client, const char* item, int* existed);
 
+/* Makes a key in the credentials folder and has it certified by the enrolment authority's service at "host:port", by the
+ * invitation that its operator gave. *waiting (may be NULL) is 1 where an operator has yet to decide: call again later.
+ * The private key never leaves the folder. */
+CHORUS_C_API chorus_status chorus_client_enrol(chorus_client* client, const char* authority, const char* invitation,
+                                               int* waiting);
+/* Certifies the same key for another while; chorus_client_sync does so in time by itself. */
+CHORUS_C_API chorus_status chorus_client_renew(chorus_client* client);
+
 #define CHORUS_ANY_IDENTITY_AGE UINT64_MAX
 
 typedef struct chorus_sync_options {

@@ -76,8 +76,9 @@ struct ClientOptions {
   // The file with everything that this device knows. Made if it is not there, readable by its owner alone. Several
   // processes may use one store; one of them at a time may sync.
   std::filesystem::path store;
-  // The folder that `chorus-certs device` made: device.crt, device.key, identity.statement,
-  // authority.crt, crl.pem. Only sync() reads it; forget() wipes the device's own of these.
+  // The folder that enrol() makes, or `chorus-certs device` did: device.crt, device.key, identity.statement,
+  // authority.crt, crl.pem. sync() reads it, and renews it in time if enrol() made it; forget() wipes the device's own
+  // of these.
   std::filesystem::path credentials;
   PrivacyLimits privacy = {};
 };
@@ -124,7 +125,8 @@ struct SyncProgress {
     round_ended,
     declined,  // this device refused a round, because it would break its own limits
     finished,  // the job reached its goal
-    retrying   // the connection ended; the next attempt comes by itself
+    retrying,  // the connection ended; the next attempt comes by itself
+    identity   // the certificate was renewed, or could not be, or the one of the next authority is in use
   };
   Kind kind = Kind::connected;
   std::string sentence;     // for a person: "3 of 76 devices ready"
@@ -261,10 +263,31 @@ struct SharedLedger {
   std::vector<SharedUpdate> shared;  // newest first
 };
 
+struct EnrolOptions {
+  std::string authority;   // where the enrolment authority's service listens, "host:port"
+  std::string invitation;  // as its operator gave it: the authority's fingerprint and, if it has one, a token
+};
+
+struct EnrolReport {
+  // An operator has not decided yet: call again later, with the same folder. Tell them `key`, for them to compare.
+  bool waiting = false;
+  std::string key;           // the public one, in hexadecimal; the private one never leaves the folder
+  std::string device;        // the id that the authority gave; "" while waiting
+  std::int64_t expires = 0;  // seconds since 1970
+};
+
+struct ForgetOptions {
+  // Ask the enrolment authority to revoke this device, so that a copy of its key is worth nothing. Only where enrol()
+  // made the folder; it takes up to half a minute where the authority cannot be reached.
+  bool tell_authority = true;
+};
+
 struct ForgetReport {
   std::size_t ratings = 0;                     // deleted
   std::vector<std::filesystem::path> deleted;  // files of the device's identity: overwritten, and deleted
   std::uint64_t updates = 0;                   // whose charges stay in the ledger
+  bool revoked = false;                        // by the enrolment authority, at this device's wish
+  std::string trouble;                         // why not, if it was asked; else empty
 };
 
 // Not thread-safe, except for cancel(): one thread at a time. While one Client syncs, another one on the same store may
@@ -290,6 +313,13 @@ class CHORUS_API Client {
   // Whether there was a rating. Errors: storage.
   [[nodiscard]] ClientResult<bool> remove(std::string_view item);
 
+  // Makes a key in the credentials folder and has it certified. Errors: usage, input (the invitation), storage (also: the
+  // folder holds an identity already), busy, trust, network, refused.
+  [[nodiscard]] ClientResult<EnrolReport> enrol(const EnrolOptions& options);
+  // Certifies the same key for another while. sync() does so by itself, when a third of the time is left. Errors: as
+  // enrol(), and storage where enrol() did not make the folder.
+  [[nodiscard]] ClientResult<EnrolReport> renew();
+
   // Fetches the latest catalogue and model, and takes part in rounds as asked. Blocks; waits for other devices as long
   // as it must; reconnects by itself. `progress` is called on this thread, and may call cancel().
   // Errors: usage, busy, trust, refused, storage; network never: what a retry can mend is retried.
@@ -310,7 +340,7 @@ class CHORUS_API Client {
   // Stops for good: deletes the ratings, the job, the model and the history, and the private files of the credentials
   // folder; every later sync() is refused. What was summed into a model stays in it, and the ledger stays in the store,
   // so that a spent budget stays spent. May be repeated. Errors: busy, storage (whatever is left, repeating deletes).
-  [[nodiscard]] ClientResult<ForgetReport> forget();
+  [[nodiscard]] ClientResult<ForgetReport> forget(const ForgetOptions& options = {});
 
  private:
   struct State;

@@ -43,7 +43,8 @@ TEST_F(ProgramTest, HelpTeachesEveryCommand) {
   const Ran help = run({"--help"});
   EXPECT_EQ(help.status, 0);
   EXPECT_THAT(help.out, AllOf(HasSubstr("chorus-client import"), HasSubstr("Exit status:")));
-  for (const char* command : {"import", "rate", "remove", "sync", "recommend", "status", "leave", "ledger", "forget"}) {
+  for (const char* command :
+       {"import", "rate", "remove", "enrol", "renew", "sync", "recommend", "status", "leave", "ledger", "forget"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("  ") + command));
     const Ran more = run({command, "--help"});
     EXPECT_EQ(more.status, 0);

@@ -94,6 +94,8 @@ std::string_view to_string(ErrorCode code) noexcept {
       return "bad_dealer";
     case ErrorCode::budget_exhausted:
       return "budget_exhausted";
+    case ErrorCode::sum_out_of_bounds:
+      return "sum_out_of_bounds";
     case ErrorCode::aborted:
       return "aborted";
     case ErrorCode::overloaded:

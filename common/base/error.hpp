@@ -59,6 +59,7 @@ enum class ErrorCode {
   already_signed,
   bad_dealer,
   budget_exhausted,
+  sum_out_of_bounds,  // no honest members make such a sum
   aborted,
   overloaded,
 };

@@ -110,6 +110,7 @@ class Federation {
     std::vector<Member> members;                  // by the order of the invitation
     std::vector<identity::DeviceId> survivors;    // known when it has closed
     std::map<ErrorCode, std::uint32_t> declined;  // members, by what they said
+    std::optional<Error> refused;                 // why it gave no sum
     bool closed = false;
     bool answered = false;  // its members have their Result
 

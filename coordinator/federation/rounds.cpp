@@ -6,6 +6,7 @@
 #include "common/base/check.hpp"
 #include "common/crypto/hash.hpp"
 #include "coordinator/federation/federation.hpp"
+#include "coordinator/round/sum_bounds.hpp"
 
 namespace chorus::coordinator {
 
@@ -152,6 +153,7 @@ void Federation::invite(RoundInProgress& round, const std::vector<Drawn>& drawn,
                                  .members = std::move(members),
                                  .survivors = {},
                                  .declined = {},
+                                 .refused = {},
                                  .closed = false,
                                  .answered = false});
 }
@@ -165,9 +167,19 @@ void Federation::close_cohort(std::size_t index) {
     actions_.emplace_back(
         Log(MembersDeclined{.round = collecting.round.number, .cohort = number, .reason = reason, .members = members}));
   }
+  std::optional<Error> refused;
   if (const Error* aborted = cohort.sum.reason()) {
-    actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number, .cohort = number, .reason = *aborted}));
-    send_cohort_result(collecting.round, cohort, protocol::Outcome::aborted, aborted->sentence());
+    refused = *aborted;
+  } else {
+    const auto asked = hidden(collecting.round.purpose);
+    const std::span<const plan::ClipGroup> groups =
+        asked ? std::span<const plan::ClipGroup>(asked->question.groups) : std::span<const plan::ClipGroup>();
+    if (auto within = check_bounds(cohort.plan, groups, *cohort.sum.sum()); !within) refused = within.error();
+  }
+  if (refused) {
+    actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number, .cohort = number, .reason = *refused}));
+    send_cohort_result(collecting.round, cohort, protocol::Outcome::aborted, refused->sentence());
+    cohort.refused = std::move(refused);
     return;
   }
   for (const std::uint32_t survivor : cohort.sum.survivors()) {
@@ -182,7 +194,7 @@ void Federation::close_round_if_over(Moment now) {
   if (!std::all_of(cohorts.begin(), cohorts.end(), [](const Cohort& cohort) { return cohort.closed; })) return;
   if (collecting.sum->contributors() == 0) {
     const Error reason = cohorts.size() == 1
-                             ? *cohorts.front().sum.reason()
+                             ? *cohorts.front().refused
                              : Error(ErrorCode::below_threshold, fmt::format("all {} cohorts aborted", cohorts.size()));
     abort_round(std::move(collecting.round), reason, now);
     return;

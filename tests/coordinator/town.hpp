@@ -106,6 +106,7 @@ enum class Manner {
   is_silent,          // on the plan
   shares_in_silence,  // deals its shares, and says no more
   vanishes_half_way,  // with its first piece sent
+  does_not_clip,      // and moves the sum as far as the ring goes
 };
 
 class Town {
@@ -298,6 +299,11 @@ class Town {
         fields.purpose, device.shared, {.training = device.training, .held_out = device.held_out}, contribution);
     ring::EncodeCounts counts;
     auto update = ring::encode(plan.layout(), contribution, counts).value();
+    if (device.manner == Manner::does_not_clip) {
+      // The largest coordinate of a 24-bit ring, in the first place.
+      update[0] = update[1] = 0xff;
+      update[2] = 0x7f;
+    }
     const Enrolment another(8);
     device.part = std::make_unique<Part>(device.manner == Manner::is_of_another_authority ? another : enrolment_,
                                          device_id(device.number), random_);

@@ -75,6 +75,17 @@ Status tell_job(client::Store& store, ClientStatus& status) {
     CHORUS_TRY(const auto header, protocol::ModelHeader::decode(signed_header->document));
     status.model_version = header.version.value();
     status.training_rounds = header.training_rounds;
+    if (header.privacy) {
+      const privacy::PrivacyReport& report = *header.privacy;
+      status.privacy = {.delta = report.delta,
+                        .epsilon_coordinator = report.coordinator.exact,
+                        .epsilon_readers = report.readers.exact,
+                        .rounds = report.rounds,
+                        .rounds_left = report.rounds_left,
+                        .noise_multiplier = report.noise_multiplier,
+                        .honest = report.assumed_honest,
+                        .words = privacy::to_words(report)};
+    }
   }
   return {};
 }

@@ -1,5 +1,6 @@
 // recommend and status.
 #include <chrono>
+#include <cmath>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -44,6 +45,20 @@ json to_json(const PastRound& round) {
           {"bytes_down", round.bytes_down}};
 }
 
+// An infinite epsilon is null beside "protected": false.
+json to_json(const ModelPrivacy& privacy) {
+  const bool is_protected = std::isfinite(privacy.epsilon_coordinator);
+  const auto epsilon = [&](double value) { return is_protected ? json(value) : json(); };
+  return {{"protected", is_protected},
+          {"delta", privacy.delta},
+          {"epsilon_coordinator", epsilon(privacy.epsilon_coordinator)},
+          {"epsilon_readers", epsilon(privacy.epsilon_readers)},
+          {"rounds", privacy.rounds},
+          {"rounds_left", privacy.rounds_left},
+          {"noise_multiplier", privacy.noise_multiplier},
+          {"assumed_honest", privacy.honest}};
+}
+
 json to_json(const ClientStatus& status) {
   json history = json::array();
   for (const auto& round : status.history) history.push_back(to_json(round));
@@ -70,6 +85,7 @@ json to_json(const ClientStatus& status) {
           {"job", job},
           {"model_version", maybe(status.model_version)},
           {"training_rounds", status.training_rounds},
+          {"privacy", status.privacy ? to_json(*status.privacy) : json()},
           {"last_contact", contact},
           {"history", history}};
 }
@@ -128,6 +144,14 @@ ClientResult<Outcome> status(Client& client, const Options& options) {
   if (status->model_version) {
     out.text += fmt::format("model         version {}, made by {} training rounds\n", *status->model_version,
                             status->training_rounds);
+  }
+  if (status->privacy) {
+    std::string_view words = status->privacy->words;
+    for (bool first = true; !words.empty(); first = false) {
+      const std::size_t end = words.find('\n');
+      out.text += fmt::format("{:<14}{}\n", first ? "privacy" : "", words.substr(0, end));
+      words.remove_prefix(end == std::string_view::npos ? words.size() : end + 1);
+    }
   }
   if (status->last_contact) {
     out.text += fmt::format("last contact  {}: {}", date(*status->last_contact), status->last_outcome);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "certs/io/clock.hpp"
 #include "tests/e2e/town.hpp"
 
 namespace chorus::e2e {
@@ -24,7 +25,23 @@ TEST(PrivateTraining, RunsItsQuestionsThroughMaskedSumsWithTheDevicesNoise) {
   for (const auto& round : rounds) {
     ASSERT_EQ(round.cohorts.size(), 1U);
     EXPECT_EQ(round.cohorts.front().survivors.size(), kDevices);
+    EXPECT_TRUE(round.released.has_value());
   }
+  const Ran repeated = town.replay();
+  EXPECT_EQ(repeated.status, 0) << repeated.out << repeated.err;
+  EXPECT_THAT(town.log(), ::testing::Not(::testing::HasSubstr("NO DIFFERENCING PROTECTION")));
+}
+
+TEST(PrivateTraining, ARoundThatNoDeviceWouldJoinIsNotOpened) {
+  Town town({.devices = 80,
+             .rounds = 1,
+             .cohort_size = 85,
+             .model = {{"update", "dp"}, {"mu", "40"}, {"against", "coordinator"}, {"cohort", "80"}}});
+  town.start_coordinator();
+  town.start_fleet();
+  ASSERT_TRUE(town.until([&] { return !town.logged("no more rounds: the privacy budget is spent").empty(); }))
+      << town.log();
+  EXPECT_TRUE(town.logged("round opened").empty()) << town.log();
 }
 
 TEST(PrivateTraining, ADeviceWhoseBudgetIsSpentSendsNothing) {
@@ -33,7 +50,8 @@ TEST(PrivateTraining, ADeviceWhoseBudgetIsSpentSendsNothing) {
   Town town({.devices = kDevices,
              .rounds = 1,
              .cohort_size = 85,
-             .model = {{"update", "dp"}, {"mu", "40"}, {"against", "coordinator"}, {"cohort", "80"}}});
+             .model = {{"update", "dp"}, {"mu", "40"}, {"against", "coordinator"}, {"cohort", "80"}},
+             .device_epsilon = 5'000});
   town.start_coordinator();
   town.start_fleet();
   ASSERT_TRUE(town.until([&] {
@@ -42,6 +60,67 @@ TEST(PrivateTraining, ADeviceWhoseBudgetIsSpentSendsNothing) {
   EXPECT_TRUE(town.trace().empty()) << "nothing was summed";
   EXPECT_THAT(town.log(),
               ::testing::AnyOf(::testing::HasSubstr("budget_exhausted"), ::testing::HasSubstr("cost_above_policy")));
+}
+
+TEST(PrivateTraining, APersonReadsWhatTheirDeviceSharedAndStopsItForGood) {
+  constexpr std::uint32_t kOthers = 80;
+  Town town({.devices = kOthers,
+             .rounds = 2,
+             .cohort_size = 85,
+             .wanted = kOthers + 1,
+             .model = {{"update", "dp"}, {"mu", "0.9"}, {"against", "coordinator"}, {"cohort", "80"}}});
+  const std::string mine = (town.folder.path() / "mine").string();
+  const std::string store = (town.folder.path() / "me.db").string();
+  ASSERT_TRUE(town.authority->issue_device(mine, certs::wall_clock()));
+  town.start_coordinator();
+  town.start_fleet();
+  const auto client = [&](const std::string& command, std::vector<std::string> options) {
+    std::vector<std::string> arguments{command, "--json", "--store", store};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return run_program(*town.supervisor, program("chorus-client"), std::move(arguments), std::chrono::seconds(120));
+  };
+  ASSERT_EQ(client("rate", {"1", "5"}).status, 0);
+  const std::vector<std::string> sync{"--until-finished",
+                                      "--coordinator",
+                                      town.coordinator.host + ":" + std::to_string(town.coordinator.port),
+                                      "--credentials",
+                                      mine,
+                                      "--least-identity-age",
+                                      "0"};
+  const Ran synced = client("sync", sync);
+  ASSERT_EQ(synced.status, 0) << synced.err << town.log();
+
+  const auto ledger = nlohmann::json::parse(client("ledger", {}).out);
+  EXPECT_EQ(ledger["updates"], 3) << "counts, means and one question of taste";
+  EXPECT_EQ(ledger["unprotected"], 0);
+  ASSERT_EQ(ledger["shared"].size(), 3U);
+  double alone = 0;
+  for (const auto& update : ledger["shared"]) {
+    EXPECT_EQ(update["others"], kOthers);
+    EXPECT_EQ(update["ending"], "published");
+    EXPECT_GT(update["honest"], 40);
+    alone += update["epsilon"].get<double>();
+  }
+  const double spent = ledger["epsilon_spent"];
+  EXPECT_GT(spent, 0);
+  EXPECT_LT(spent, alone) << "costs do not add up";
+  EXPECT_NEAR(spent + ledger["epsilon_left"].get<double>(), 8, 1e-9);
+  // The model says what its job has cost, signed by the coordinator.
+  const auto status = nlohmann::json::parse(client("status", {}).out);
+  EXPECT_EQ(status["privacy"]["protected"], true);
+  EXPECT_EQ(status["privacy"]["rounds"], 3);
+  EXPECT_NEAR(status["privacy"]["epsilon_coordinator"].get<double>(), spent, 0.2) << "at the same delta";
+  // Under a budget that is spent nothing more is shared: it says so without a round.
+  EXPECT_EQ(nlohmann::json::parse(client("ledger", {"--epsilon", "1"}).out)["rounds_left"], 0);
+
+  const Ran forgot = client("forget", {"--yes", "--credentials", mine});
+  ASSERT_EQ(forgot.status, 0) << forgot.err;
+  EXPECT_EQ(nlohmann::json::parse(forgot.out)["ratings"], 1);
+  EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(mine) / "device.key"));
+  const Ran again = client("sync", sync);
+  EXPECT_EQ(again.status, 7) << again.err;
+  EXPECT_THAT(again.err, ::testing::HasSubstr("stopped for good"));
+  EXPECT_EQ(nlohmann::json::parse(client("ledger", {}).out)["updates"], 3);
 }
 
 }  // namespace

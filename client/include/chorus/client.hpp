@@ -215,6 +215,19 @@ struct PastRound {
   std::uint64_t bytes_down = 0;
 };
 
+// What the coordinator signed with the model: what the job has cost each of its users so far, as it accounts for it.
+// Your own ledger says what you paid.
+struct ModelPrivacy {
+  double delta = 0;
+  double epsilon_coordinator = 0;  // against whoever runs the coordinator; infinite: some rounds were without noise
+  double epsilon_readers = 0;      // against readers of the model
+  std::uint64_t rounds = 0;        // that were charged
+  std::uint64_t rounds_left = 0;   // like the last one, within the job's budget
+  double noise_multiplier = 0;     // of the last round; 0: no noise
+  std::uint32_t honest = 0;        // devices that its noise was counted on
+  std::string words;               // the same for a person, a sentence a line
+};
+
 struct ClientStatus {
   std::size_t ratings = 0;   // that are trained on
   std::size_t held_out = 0;  // that are measured only
@@ -229,6 +242,7 @@ struct ClientStatus {
   std::size_t catalogue_items = 0;
   std::optional<std::uint64_t> model_version;
   std::uint64_t training_rounds = 0;         // behind this version
+  std::optional<ModelPrivacy> privacy;       // absent before the first round
   std::optional<std::int64_t> last_contact;  // seconds since 1970
   std::string last_outcome;
   std::uint32_t devices_ready = 0;  // of that contact
@@ -313,8 +327,8 @@ class CHORUS_API Client {
   // Whether there was a rating. Errors: storage.
   [[nodiscard]] ClientResult<bool> remove(std::string_view item);
 
-  // Makes a key in the credentials folder and has it certified. Errors: usage, input (the invitation), storage (also: the
-  // folder holds an identity already), busy, trust, network, refused.
+  // Makes a key in the credentials folder and has it certified. Errors: usage, input (the invitation), storage (also:
+  // the folder holds an identity already), busy, trust, network, refused.
   [[nodiscard]] ClientResult<EnrolReport> enrol(const EnrolOptions& options);
   // Certifies the same key for another while. sync() does so by itself, when a third of the time is left. Errors: as
   // enrol(), and storage where enrol() did not make the folder.

@@ -1,5 +1,7 @@
 // Training under differential privacy with real processes: devices hide their updates in noise, the coordinator learns
 // from the noisy sums alone, and every device's ledger is charged.
+#include <csignal>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -121,6 +123,68 @@ TEST(PrivateTraining, APersonReadsWhatTheirDeviceSharedAndStopsItForGood) {
   EXPECT_EQ(again.status, 7) << again.err;
   EXPECT_THAT(again.err, ::testing::HasSubstr("stopped for good"));
   EXPECT_EQ(nlohmann::json::parse(client("ledger", {}).out)["updates"], 3);
+}
+
+TEST(PrivateTraining, ADeviceThatIsAskedForMoreThanItsUserAgreedToSharesNothing) {
+  constexpr std::uint32_t kOthers = 80;
+  Town town({.devices = kOthers,
+             .rounds = 2,
+             .cohort_size = 85,
+             .wanted = kOthers + 1,
+             .model = {{"update", "dp"}, {"mu", "0.9"}, {"against", "coordinator"}, {"cohort", "80"}}});
+  const std::string mine = (town.folder.path() / "mine").string();
+  const std::string store = (town.folder.path() / "me.db").string();
+  ASSERT_TRUE(town.authority->issue_device(mine, certs::wall_clock()));
+  town.start_coordinator();
+  town.start_fleet();
+  const auto client = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin() + 1, {"--json", "--store", store});
+    return run_program(*town.supervisor, program("chorus-client"), std::move(arguments), std::chrono::seconds(120));
+  };
+  const auto sync = [&](const std::string& limit, const std::string& value) {
+    return std::vector<std::string>{"sync",
+                                    "--json",
+                                    "--store",
+                                    store,
+                                    "--rounds",
+                                    "1",
+                                    "--verbose",
+                                    limit,
+                                    value,
+                                    "--coordinator",
+                                    town.coordinator.host + ":" + std::to_string(town.coordinator.port),
+                                    "--credentials",
+                                    mine,
+                                    "--least-identity-age",
+                                    "0"};
+  };
+  // Runs until it says that it has declined a round; what it said.
+  const auto until_declined = [&](std::vector<std::string> arguments) {
+    std::string said;
+    bool ended = false;
+    sim::Supervisor::Watch watch;
+    watch.on_output = [](std::string_view) {};
+    watch.on_error = [&](std::string_view line) { said.append(line).append("\n"); };
+    watch.on_exit = [&](const sim::ExitStatus&) { ended = true; };
+    sim::ProcessOptions options;
+    options.program = program("chorus-client");
+    options.arguments = std::move(arguments);
+    const pid_t pid = value_of(town.supervisor->start(options, watch));
+    EXPECT_TRUE(town.until([&] { return ended || said.find("declined round") != std::string::npos; })) << said;
+    town.supervisor->signal(pid, SIGINT);
+    EXPECT_TRUE(town.until([&] { return ended; }));
+    return said;
+  };
+  const auto updates = [&] { return nlohmann::json::parse(client({"ledger"}).out)["updates"].get<int>(); };
+
+  EXPECT_THAT(until_declined(sync("--least-cohort", "200")), ::testing::HasSubstr("the user asked for 200"));
+  EXPECT_EQ(updates(), 0);
+  const Ran once = run_program(*town.supervisor, program("chorus-client"), sync("--least-interval", "24"),
+                               std::chrono::seconds(120));
+  ASSERT_EQ(once.status, 0) << once.err << town.log();
+  EXPECT_EQ(updates(), 1);
+  EXPECT_THAT(until_declined(sync("--least-interval", "24")), ::testing::HasSubstr("at most every 86400 s"));
+  EXPECT_EQ(updates(), 1);
 }
 
 }  // namespace

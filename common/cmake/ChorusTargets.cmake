@@ -35,6 +35,15 @@ find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(cereal REQUIRED)
 
+# Debian's cpp-httplib comes with pkg-config alone: a library, and definitions that its header must be read with.
+find_path(CHORUS_HTTPLIB_HEADER httplib.h REQUIRED)
+find_library(CHORUS_HTTPLIB cpp-httplib REQUIRED)
+add_library(chorus_httplib INTERFACE)
+target_compile_definitions(chorus_httplib INTERFACE CPPHTTPLIB_OPENSSL_SUPPORT CPPHTTPLIB_ZLIB_SUPPORT
+                                                    CPPHTTPLIB_BROTLI_SUPPORT)
+target_include_directories(chorus_httplib SYSTEM INTERFACE ${CHORUS_HTTPLIB_HEADER})
+target_link_libraries(chorus_httplib INTERFACE ${CHORUS_HTTPLIB} Threads::Threads)
+
 # Debian's Asio is headers in /usr/include, without a package file.
 add_library(chorus_asio INTERFACE)
 target_compile_definitions(chorus_asio INTERFACE ASIO_STANDALONE ASIO_NO_DEPRECATED ASIO_HAS_CO_AWAIT=1

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/crypto/private_memory.hpp"
+#include "coordinator/app/job_command.hpp"
 #include "coordinator/app/serve.hpp"
 #include "coordinator/config/samples.hpp"
 
@@ -52,6 +53,8 @@ int main(int argc, char** argv) {
   const auto* check = with_files(app.add_subcommand("check", "Say whether serve would start, and with what"));
   const auto* sample_config = app.add_subcommand("sample-config", "Print a settings file with every option explained");
   const auto* sample_job = app.add_subcommand("sample-job", "Print a job file with every option explained");
+  int job_status = 0;
+  chorus::coordinator::add_job_command(app, job_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -59,6 +62,7 @@ int main(int argc, char** argv) {
     return status == 0 ? 0 : kMisused;
   }
 
+  if (app.got_subcommand("job")) return job_status;
   if (sample_config->parsed()) return print(chorus::coordinator::sample_coordinator_file());
   if (sample_job->parsed()) return print(chorus::coordinator::sample_job_file());
   auto configured = chorus::coordinator::configure(config, job);

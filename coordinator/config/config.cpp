@@ -214,11 +214,18 @@ Result<CoordinatorSettings> parse_coordinator_settings(std::string_view text, co
   if (const auto state = top.required_string("state")) settings.state = beside(file, *state);
   if (const auto folder = top.required_string("certificates")) settings.certificates = beside(file, *folder);
   Table log(top.table("log"), "log", file);
+  Table admin(top.table("admin"), "admin", file);
   Table limits(top.table("limits"), "limits", file);
   Table shutdown(top.table("shutdown"), "shutdown", file);
   CHORUS_TRY_DO(top.finish());
   read_log(log, settings);
   CHORUS_TRY_DO(log.finish());
+  if (const auto address = admin.string("listen")) {
+    auto parsed = parse_listen_address(*address);
+    if (!parsed) admin.reject("listen", parsed.error().sentence());
+    if (parsed) settings.admin = std::move(*parsed);
+  }
+  CHORUS_TRY_DO(admin.finish());
   read_limits(limits, settings.limits);
   CHORUS_TRY_DO(limits.finish());
   shutdown.parsed("grace", settings.shutdown_grace, parse_duration);

@@ -24,6 +24,12 @@ level = "info"
 # "text" or "json", one line an event, on standard error.
 format = "text"
 
+# [admin]
+# Where an operator looks: a dashboard at /, Prometheus metrics at /metrics, /healthz, /readyz and /api/status, over
+# HTTP without encryption, so keep it on loopback. Reading needs no login and names nobody; commands need the token that
+# the first start writes to <state>/admin.token. The address in use is written to <state>/admin. Left out: none of it.
+# listen = "127.0.0.1:9464"
+
 [limits]
 # Connections at the same time. More are closed at once and counted. Each needs an open file: see `ulimit -n`.
 connections = 12000

@@ -42,6 +42,7 @@ struct CoordinatorSettings {
   std::filesystem::path certificates;
   log::Level log_level = log::Level::info;
   log::Format log_format = log::Format::text;
+  std::optional<ListenAddress> admin;  // absent: no admin server
   Limits limits;
   Duration shutdown_grace = 5s;
 };

@@ -194,6 +194,19 @@ Actions Federation::on_catalogue(std::vector<dataset::CatalogueItem> items, Mome
   return take();
 }
 
+Actions Federation::on_pause(bool paused, Moment now) {
+  paused_ = paused;
+  consider_round(now);
+  announce_waiting(now);
+  return take();
+}
+
+std::string_view Federation::phase_name() const noexcept {
+  static constexpr std::array<std::string_view, std::variant_size_v<Phase>> kNames{
+      "gathering", "reserving", "collecting", "building", "storing", "growing", "finished", "stopped"};
+  return kNames[phase_.index()];
+}
+
 Actions Federation::on_stop(Moment now) {
   if (stop_deadline_ || std::holds_alternative<Stopped>(phase_)) return {};
   stop_deadline_ = now + settings_.shutdown_grace;
@@ -216,7 +229,7 @@ std::optional<Moment> Federation::next_deadline() const {
     }
   }
   if (const auto* gathering = std::get_if<Gathering>(&phase_)) {
-    if (gathering->enough_since) deadline = *gathering->enough_since + settings_.gather;
+    if (gathering->enough_since && !paused_) deadline = *gathering->enough_since + settings_.gather;
     if (announced_ && announced_->ready != roster_.ready() && roster_.ready() > 0 &&
         std::min(announced_->ready, roster_.ready()) < settings_.cohort_minimum) {
       deadline = sooner(deadline, announced_->at + settings_.waiting_interval);

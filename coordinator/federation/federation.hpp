@@ -71,6 +71,8 @@ class Federation {
   // authority before are sent away when their round has ended, to come back with the identity that the new one gave
   // them. REQUIRES: a revocation list.
   [[nodiscard]] Actions on_admission(Admission admission, Moment now);
+  // No round opens while it is paused; one that is open goes on.
+  [[nodiscard]] Actions on_pause(bool paused, Moment now);
   // A round in progress gets settings.shutdown_grace to complete. Stop follows.
   [[nodiscard]] Actions on_stop(Moment now);
 
@@ -82,6 +84,9 @@ class Federation {
   [[nodiscard]] const Progress& progress() const noexcept { return progress_; }
   [[nodiscard]] const Roster& roster() const noexcept { return roster_; }
   [[nodiscard]] bool finished() const noexcept { return std::holds_alternative<Finished>(phase_); }
+  [[nodiscard]] bool paused() const noexcept { return paused_; }
+  // "gathering", "reserving", …: as in the diagram above.
+  [[nodiscard]] std::string_view phase_name() const noexcept;
   [[nodiscard]] bool collecting() const noexcept { return std::holds_alternative<Collecting>(phase_); }
   // Absent for a session that is unknown.
   [[nodiscard]] std::optional<protocol::CoordinatorPhase> phase_of(SessionId session) const;
@@ -244,6 +249,7 @@ class Federation {
   Roster roster_;
   std::map<SessionId, Session> sessions_;
   Phase phase_;
+  bool paused_ = false;
   std::optional<Moment> stop_deadline_;  // set: stopping
   struct Announcement {
     Moment at;

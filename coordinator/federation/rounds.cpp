@@ -21,7 +21,7 @@ std::optional<Moment> Federation::opening_time(const Gathering& gathering, Momen
 
 void Federation::consider_round(Moment now) {
   auto* gathering = std::get_if<Gathering>(&phase_);
-  if (gathering == nullptr) return;
+  if (gathering == nullptr || paused_) return;
   if (roster_.ready() < settings_.cohort_minimum) {
     gathering->enough_since.reset();
     if (!std::exchange(gathering->warned, true)) {

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <unordered_map>
@@ -18,9 +19,12 @@
 #include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "common/log/log.hpp"
+#include "coordinator/admin/observatory.hpp"
 #include "coordinator/io/address_rate.hpp"
+#include "coordinator/io/admin_server.hpp"
 #include "coordinator/io/clock.hpp"
 #include "coordinator/io/endpoint_file.hpp"
 #include "coordinator/io/refusals.hpp"
@@ -38,6 +42,19 @@ constexpr Duration kFlush = 2s;
 // How long the listeners rest when the process has no file descriptors left.
 constexpr Duration kRest = 200ms;
 
+std::int64_t seconds_of(WallTime time) {
+  return std::int64_t{time.time_since_epoch().count()};
+}
+
+// 0 where the system does not say.
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t all = 0;
+  std::uint64_t resident = 0;
+  file >> all >> resident;
+  return file ? resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
 std::string to_text(const tcp::endpoint& endpoint) {
   const std::string host = endpoint.address().to_string();
   return endpoint.address().is_v6() ? fmt::format("[{}]:{}", host, endpoint.port())
@@ -50,6 +67,7 @@ class Daemon::Impl final : public SessionOwner {
  public:
   Impl(DaemonSetup setup, Federation federation)
       : settings_(std::move(setup.settings)),
+        random_(setup.random),
         tls_(std::move(setup.tls)),
         store_(std::move(setup.store)),
         reload_(std::move(setup.reload)),
@@ -57,7 +75,9 @@ class Daemon::Impl final : public SessionOwner {
         address_rate_(settings_.limits.handshakes_per_address),
         timer_(context_),
         handshake_ended_(context_, asio::steady_timer::time_point::max()),
-        signals_(context_) {}
+        signals_(context_),
+        observatory_(federation_.publisher().job(), federation_.version(),
+                     federation_.publisher().catalogue().header.items, seconds_of(wall_now())) {}
 
   Status listen() {
     for (const auto& address : settings_.listen) {
@@ -77,6 +97,12 @@ class Daemon::Impl final : public SessionOwner {
       endpoints_.push_back(to_text(acceptor.local_endpoint()));
       acceptors_.push_back(std::move(acceptor));
     }
+    if (settings_.admin) {
+      CHORUS_TRY(admin_, AdminServer::start(*settings_.admin, settings_.state, random_,
+                                            {.pause = [this] { asio::post(context_, [this] { pause(true); }); },
+                                             .resume = [this] { asio::post(context_, [this] { pause(false); }); },
+                                             .stop = [this] { stop(); }}));
+    }
     return write_endpoint_file(settings_.state, endpoints_);
   }
 
@@ -86,6 +112,10 @@ class Daemon::Impl final : public SessionOwner {
     asio::co_spawn(context_, watch_signals(), asio::detached);
     for (auto& acceptor : acceptors_) asio::co_spawn(context_, accept(acceptor), asio::detached);
     for (const auto& endpoint : endpoints_) log::info("listening", {{"address", endpoint}});
+    if (admin_ != nullptr) {
+      log::info("dashboard", {{"address", fmt::format("http://{}/", admin_->endpoint())}});
+      asio::co_spawn(context_, show_pictures(), asio::detached);
+    }
     perform(federation_.on_time(monotonic_now()));
     context_.run();
     worker_.join();
@@ -264,7 +294,47 @@ class Daemon::Impl final : public SessionOwner {
     asio::co_spawn(context_, end(), asio::detached);
   }
 
-  void carry_out(Log& event) { write_log(event); }
+  void carry_out(Log& event) {
+    write_log(event);
+    observatory_.observe(event, seconds_of(wall_now()));
+    if (std::holds_alternative<VersionPublished>(event)) observatory_.publish(federation_.version());
+  }
+
+  // --- what an operator sees
+
+  [[nodiscard]] DaemonView view() const {
+    DaemonView view{.phase = std::string(federation_.phase_name()),
+                    .paused = federation_.paused(),
+                    .stopping = stopping_,
+                    .connections = sessions_.size(),
+                    .devices_ready = federation_.roster().ready(),
+                    .connections_refused = refusals_.total(),
+                    .resident_bytes = resident_bytes(),
+                    .store_bytes = 0};
+    for (const char* name : {"coordinator.db", "coordinator.db-wal"}) {
+      std::error_code missing;
+      const auto size = std::filesystem::file_size(settings_.state / name, missing);
+      if (!missing) view.store_bytes += size;
+    }
+    return view;
+  }
+
+  // A picture a second; it also shows that this thread is alive.
+  asio::awaitable<void> show_pictures() {
+    asio::steady_timer timer(context_);
+    for (;;) {
+      admin_->show(std::make_shared<const Picture>(observatory_.picture(view())));
+      timer.expires_after(1s);
+      const auto [error] = co_await timer.async_wait(kAwait);
+      if (error) co_return;
+    }
+  }
+
+  void pause(bool paused) {
+    if (stopping_) return;
+    log::info(paused ? "paused by an operator" : "resumed by an operator");
+    perform(federation_.on_pause(paused, monotonic_now()));
+  }
 
   // --- time
 
@@ -343,6 +413,7 @@ class Daemon::Impl final : public SessionOwner {
 
   asio::io_context context_{1};
   CoordinatorSettings settings_;
+  crypto::RandomSource& random_;
   net::TlsContext tls_;
   std::unique_ptr<Store> store_;  // the worker's
   std::function<Reloaded()> reload_;
@@ -362,7 +433,9 @@ class Daemon::Impl final : public SessionOwner {
   std::uint64_t last_session_ = 0;
   std::uint32_t handshaking_ = 0;
   bool stopping_ = false;
+  Observatory observatory_;
   asio::thread_pool worker_{1};
+  std::unique_ptr<AdminServer> admin_;  // the first to go: its threads post to the context
 };
 
 Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -370,8 +443,8 @@ Daemon::~Daemon() = default;
 
 Result<std::unique_ptr<Daemon>> Daemon::create(DaemonSetup setup) {
   setup.federation.shutdown_grace = setup.settings.shutdown_grace;
-  CHORUS_TRY(auto federation, Federation::create(setup.federation, std::move(setup.start),
-                                                 std::move(setup.admission), setup.random, setup.floors));
+  CHORUS_TRY(auto federation, Federation::create(setup.federation, std::move(setup.start), std::move(setup.admission),
+                                                 setup.random, setup.floors));
   auto impl = std::make_unique<Impl>(std::move(setup), std::move(federation));
   CHORUS_TRY_DO(impl->listen());
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));

@@ -16,9 +16,9 @@ namespace {
 using protocol::MessageType;
 // The phase of a connection changes while its next message is on the way, so the reader lets through all that a device
 // may say after its greeting; Federation holds it against the phase.
-constexpr std::uint32_t kAfterGreeting =
-    protocol::message_bit(MessageType::fetch) | protocol::message_bit(MessageType::ready) |
-    protocol::message_bit(MessageType::resume) | protocol::kSumFromDevice;
+constexpr std::uint32_t kAfterGreeting = protocol::message_bit(MessageType::fetch) |
+                                         protocol::message_bit(MessageType::ready) |
+                                         protocol::message_bit(MessageType::resume) | protocol::kSumFromDevice;
 
 }  // namespace
 

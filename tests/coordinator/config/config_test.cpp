@@ -195,7 +195,7 @@ TEST(JobFile, EveryErrorNamesItsLine) {
 
 TEST(CoordinatorFile, EveryErrorNamesItsLine) {
   const std::vector<BadFile> all = {
-      {"port = 1\n", 4, "unknown key 'port'; known are: listen, state, certificates, log, limits, shutdown"},
+      {"port = 1\n", 4, "unknown key 'port'; known are: listen, state, certificates, log, admin, limits, shutdown"},
       {"[log]\nlevel = \"loud\"\n", 5, "expected debug, info, warning, error or off"},
       {"[log]\nformat = \"xml\"\n", 5, "expected text or json"},
       {"[log]\nfile = \"x\"\n", 5, "unknown key 'file' in [log]"},

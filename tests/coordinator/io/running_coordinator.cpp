@@ -119,6 +119,7 @@ void RunningCoordinator::start(Options options) {
   auto start = start_job(*store, job, make_items(options.items), key).value();
   CoordinatorSettings settings;
   settings.listen = options.listen;
+  settings.admin = options.admin;
   settings.state = folder_ / "state";
   settings.limits = options.limits;
   settings.shutdown_grace = options.federation.shutdown_grace;

@@ -51,6 +51,7 @@ class RunningCoordinator {
     Limits limits;
     FederationSettings federation = make_settings();
     std::vector<ListenAddress> listen = {{"127.0.0.1", 0}};
+    std::optional<ListenAddress> admin = {};
     std::function<Reloaded()> reload;
   };
   // Different seeds give different authorities.

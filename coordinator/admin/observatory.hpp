@@ -1,0 +1,103 @@
+// What an operator sees of a running job: counts, durations and qualities, gathered from what Federation says of
+// itself. No device is named, and nothing that one contributed is here. Pure: the daemon tells the time and serves the
+// text.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coordinator/federation/actions.hpp"
+
+namespace chorus::coordinator {
+
+// One round that ended.
+struct RoundLine {
+  std::uint64_t round = 0;
+  std::string purpose;
+  std::int64_t when = 0;  // seconds since 1970
+  double seconds = 0;
+  std::uint32_t cohorts = 0;
+  std::uint32_t cohorts_aborted = 0;
+  std::uint32_t members = 0;              // invited
+  std::uint32_t survivors = 0;            // whose updates are in the sum
+  std::string reason;                     // why it was aborted; empty: it was not
+  std::optional<model::Quality> quality;  // of the version that it started from
+};
+
+struct VersionLine {
+  std::uint64_t version = 0;
+  std::int64_t when = 0;
+  std::uint64_t training_rounds = 0;
+  std::uint32_t items = 0;
+  std::uint64_t bytes = 0;
+  std::optional<privacy::PrivacyReport> privacy;
+};
+
+// What only the daemon knows, at the moment of a snapshot.
+struct DaemonView {
+  std::string phase;  // "gathering", "collecting", …
+  bool paused = false;
+  bool stopping = false;
+  std::uint64_t connections = 0;
+  std::uint64_t devices_ready = 0;
+  std::uint64_t connections_refused = 0;
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t store_bytes = 0;
+};
+
+// A moment's picture; immutable once it is shared with the admin server's threads.
+struct Picture {
+  std::string job;
+  std::string family;
+  std::uint64_t goal = 0;  // training rounds; 0: no end
+  std::int64_t started = 0;
+  DaemonView daemon;
+  std::uint64_t version = 0;
+  std::uint64_t training_rounds = 0;
+  std::uint32_t items = 0;
+  std::shared_ptr<const Bytes> model;  // TensorSet::encode() of the version
+  // The round in progress; 0: none.
+  std::uint64_t open_round = 0;
+  std::uint32_t open_cohorts = 0;
+  std::uint32_t open_members = 0;
+  std::deque<RoundLine> rounds;                          // the latest, oldest first
+  std::deque<VersionLine> versions;                      // likewise
+  std::map<std::string, std::uint64_t> declined;         // members that would not take part, by reason
+  std::map<std::string, std::uint64_t> cohorts_aborted;  // by reason
+  std::uint64_t convicted = 0;
+  std::uint64_t rounds_published = 0;
+  std::uint64_t rounds_measured = 0;
+  std::uint64_t rounds_aborted = 0;
+  std::uint64_t members = 0;  // of all rounds
+  std::uint64_t survivors = 0;
+  static constexpr std::array<double, 8> kBuckets{0.5, 1, 2, 5, 10, 30, 60, 120};  // seconds
+  std::array<std::uint64_t, kBuckets.size()> took{};                               // rounds within each
+  double seconds = 0;                                                              // of all rounds
+};
+
+// Owned by the daemon's thread. Not thread-safe.
+class Observatory {
+ public:
+  static constexpr std::size_t kMostLines = 256;
+
+  Observatory(const protocol::JobDescription& job, const Version& version, std::uint32_t items, std::int64_t now);
+  // Everything that Federation logs goes through here. `now`: seconds since 1970.
+  void observe(const Log& event, std::int64_t now);
+  void publish(const Version& version);
+  [[nodiscard]] Picture picture(DaemonView daemon) const;
+
+ private:
+  Picture picture_;
+};
+
+// One JSON object (coordinator/OPERATIONS.md lists the keys).
+[[nodiscard]] std::string to_json(const Picture& picture);
+// Prometheus' text format, version 0.0.4.
+[[nodiscard]] std::string to_prometheus(const Picture& picture);
+
+}  // namespace chorus::coordinator

@@ -1,0 +1,212 @@
+// cpp-httplib stops in this file.
+#include "coordinator/io/admin_server.hpp"
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include <fmt/format.h>
+#include <httplib.h>
+#include <sys/stat.h>
+
+#include "common/crypto/secret_bytes.hpp"
+#include "common/log/log.hpp"
+#include "coordinator/admin/dashboard.hpp"
+
+namespace chorus::coordinator {
+
+namespace {
+
+constexpr std::size_t kTokenDigits = 64;
+constexpr std::size_t kMostBody = 4096;
+constexpr std::size_t kThreads = 4;
+
+Status write_private(const std::filesystem::path& path, const std::string& text) {
+  const auto staged = std::filesystem::path(path.string() + ".new");
+  std::ofstream out(staged, std::ios::trunc);
+  out << text << '\n';
+  out.close();
+  std::error_code error;
+  if (out) ::chmod(staged.c_str(), 0600);
+  if (out) std::filesystem::rename(staged, path, error);
+  if (!out || error) return fail(ErrorCode::unwritable, "cannot write this file; is the disk full?", path.string());
+  return {};
+}
+
+// 64 hexadecimal digits; made on the first start.
+Result<std::string> token_of(const std::filesystem::path& path, crypto::RandomSource& random) {
+  std::string token;
+  if (std::ifstream in(path); in) {
+    std::getline(in, token);
+    if (token.size() != kTokenDigits || token.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      return fail(ErrorCode::malformed, "not an admin token; remove the file, and the next start makes one",
+                  path.string());
+    }
+    return token;
+  }
+  token = to_hex(random.array<32>());
+  CHORUS_TRY_DO(write_private(path, token));
+  return token;
+}
+
+// A browser that was lured to a page of somebody else's name for this address sends that name: it gets nothing.
+bool is_own_host(const std::string& host, const std::string& endpoint, int port) {
+  return host == endpoint || host == fmt::format("localhost:{}", port) || host == fmt::format("127.0.0.1:{}", port) ||
+         host == fmt::format("[::1]:{}", port);
+}
+
+void answer(httplib::Response& response, int status, std::string_view text) {
+  response.status = status;
+  response.set_content(std::string(text) + "\n", "text/plain; charset=utf-8");
+}
+
+}  // namespace
+
+struct AdminServer::Impl {
+  httplib::Server server;
+  std::thread thread;
+  std::string token;
+  std::string endpoint;
+  int port = 0;
+  AdminCommands commands;
+  std::filesystem::path file;
+  std::mutex mutex;  // of the two below
+  std::shared_ptr<const Picture> picture;
+  std::chrono::steady_clock::time_point shown{};
+
+  ~Impl() {
+    server.stop();
+    if (thread.joinable()) thread.join();
+    std::error_code ignored;
+    std::filesystem::remove(file, ignored);
+  }
+
+  [[nodiscard]] std::shared_ptr<const Picture> latest() {
+    const std::lock_guard lock(mutex);
+    return picture;
+  }
+  [[nodiscard]] bool is_alive() {
+    const std::lock_guard lock(mutex);
+    return picture != nullptr && std::chrono::steady_clock::now() - shown < kStale;
+  }
+
+  // A handler of what the latest picture says.
+  template <typename Handler>
+  void get(const char* path, Handler handler) {
+    server.Get(path, [this, handler](const httplib::Request&, httplib::Response& response) {
+      const auto now = latest();
+      if (now == nullptr) return answer(response, 503, "starting");
+      handler(*now, response);
+    });
+  }
+
+  void command(const char* path, const std::function<void(const httplib::Request&, httplib::Response&)>& act) {
+    server.Post(path, [this, act](const httplib::Request& request, httplib::Response& response) {
+      const std::string given = request.get_header_value("Authorization");
+      const std::string wanted = "Bearer " + token;
+      if (!crypto::equal_constant_time(as_bytes(given), as_bytes(wanted))) {
+        response.set_header("WWW-Authenticate", "Bearer");
+        return answer(response, 401, "this needs the token of <state>/admin.token: Authorization: Bearer TOKEN");
+      }
+      act(request, response);
+    });
+  }
+
+  void set_up() {
+    server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
+    server.set_read_timeout(5, 0);
+    server.set_write_timeout(10, 0);
+    server.set_keep_alive_max_count(100);
+    server.set_keep_alive_timeout(5);
+    server.set_payload_max_length(kMostBody);
+    server.set_default_headers({{"X-Content-Type-Options", "nosniff"},
+                                {"X-Frame-Options", "DENY"},
+                                {"Referrer-Policy", "no-referrer"},
+                                {"Cache-Control", "no-store"},
+                                {"Content-Security-Policy",
+                                 "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+                                 "connect-src 'self'; img-src data:"}});
+    server.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+      if (is_own_host(request.get_header_value("Host"), endpoint, port)) {
+        return httplib::Server::HandlerResponse::Unhandled;
+      }
+      answer(response, 403, "the request names another host than this");
+      return httplib::Server::HandlerResponse::Handled;
+    });
+    server.Get("/", [](const httplib::Request&, httplib::Response& response) {
+      response.set_content(dashboard_page().data(), dashboard_page().size(), "text/html; charset=utf-8");
+    });
+    server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
+      is_alive() ? answer(response, 200, "ok") : answer(response, 503, "the coordinator's thread does not answer");
+    });
+    get("/readyz", [this](const Picture& now, httplib::Response& response) {
+      if (now.daemon.stopping) return answer(response, 503, "stopping");
+      is_alive() ? answer(response, 200, "ok") : answer(response, 503, "the coordinator's thread does not answer");
+    });
+    get("/metrics", [](const Picture& now, httplib::Response& response) {
+      response.set_content(to_prometheus(now), "text/plain; version=0.0.4; charset=utf-8");
+    });
+    get("/api/status", [](const Picture& now, httplib::Response& response) {
+      response.set_content(to_json(now), "application/json");
+    });
+    get("/api/model", [](const Picture& now, httplib::Response& response) {
+      response.set_header("X-Chorus-Version", std::to_string(now.version));
+      response.set_header("Content-Disposition",
+                          fmt::format("attachment; filename=\"{}-{}.tensors\"", now.job, now.version));
+      response.set_content(reinterpret_cast<const char*>(now.model->data()), now.model->size(),
+                           "application/octet-stream");
+    });
+    command("/api/pause", [this](const httplib::Request&, httplib::Response& response) {
+      commands.pause();
+      answer(response, 202, "no round opens from now on; one that is open goes on");
+    });
+    command("/api/resume", [this](const httplib::Request&, httplib::Response& response) {
+      commands.resume();
+      answer(response, 202, "rounds open again");
+    });
+    command("/api/stop", [this](const httplib::Request&, httplib::Response& response) {
+      commands.stop();
+      answer(response, 202, "stopping");
+    });
+    command("/api/log-level", [](const httplib::Request& request, httplib::Response& response) {
+      log::Level level = log::Level::info;
+      if (!log::parse_level(request.body, level)) {
+        return answer(response, 400, "expected debug, info, warning, error or off");
+      }
+      log::set_level(level);
+      answer(response, 202, fmt::format("the log's level is {}", request.body));
+    });
+  }
+};
+
+AdminServer::AdminServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), endpoint_(impl_->endpoint) {}
+AdminServer::~AdminServer() = default;
+
+Result<std::unique_ptr<AdminServer>> AdminServer::start(const ListenAddress& address,
+                                                        const std::filesystem::path& state,
+                                                        crypto::RandomSource& random, AdminCommands commands) {
+  auto impl = std::make_unique<Impl>();
+  impl->commands = std::move(commands);
+  CHORUS_TRY(impl->token, token_of(state / "admin.token", random));
+  impl->set_up();
+  const std::string place = fmt::format("{}:{}", address.host, address.port);
+  impl->port = address.port == 0                                       ? impl->server.bind_to_any_port(address.host)
+               : impl->server.bind_to_port(address.host, address.port) ? address.port
+                                                                       : -1;
+  if (impl->port <= 0) return fail(ErrorCode::address_in_use, "the admin server cannot listen", place);
+  const bool is_v6 = address.host.find(':') != std::string::npos;
+  impl->endpoint =
+      is_v6 ? fmt::format("[{}]:{}", address.host, impl->port) : fmt::format("{}:{}", address.host, impl->port);
+  impl->file = state / "admin";
+  CHORUS_TRY_DO(write_private(impl->file, impl->endpoint));
+  impl->thread = std::thread([server = &impl->server] { server->listen_after_bind(); });
+  return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+}
+
+void AdminServer::show(std::shared_ptr<const Picture> picture) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->picture = std::move(picture);
+  impl_->shown = std::chrono::steady_clock::now();
+}
+
+}  // namespace chorus::coordinator

@@ -1,0 +1,131 @@
+// What an operator is shown of a job: what Federation said, counted, and nothing of anybody.
+#include "coordinator/admin/observatory.hpp"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include "coordinator/admin/dashboard.hpp"
+#include "tests/coordinator/town.hpp"
+
+namespace chorus::coordinator {
+namespace {
+
+using namespace test;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ObservatoryTest : public ::testing::Test {
+ protected:
+  ObservatoryTest()
+      : start_(new_job(make_job(3), make_items(20), make_key()).value()),
+        observatory_(start_.publisher->job(), start_.version, 20, 1'700'000'000) {}
+  Picture picture() const {
+    return observatory_.picture({.phase = "collecting", .connections = 7, .devices_ready = 5, .resident_bytes = 1'000});
+  }
+  nlohmann::json json() const { return nlohmann::json::parse(to_json(picture())); }
+
+  JobStart start_;
+  Observatory observatory_;
+};
+
+TEST_F(ObservatoryTest, TellsOfAFreshJob) {
+  const auto status = json();
+  EXPECT_EQ(status["job"]["name"], "town");
+  EXPECT_EQ(status["version"], 0);
+  EXPECT_EQ(status["items"], 20);
+  EXPECT_TRUE(status["open_round"].is_null());
+  EXPECT_EQ(status["devices"]["connected"], 7);
+  EXPECT_TRUE(status["rounds"].empty());
+  EXPECT_EQ(status["versions"].size(), 1U);
+  const std::string metrics = to_prometheus(picture());
+  EXPECT_THAT(metrics, HasSubstr("chorus_phase{phase=\"collecting\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_phase{phase=\"gathering\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_connections 7\n"));
+}
+
+TEST_F(ObservatoryTest, CountsRoundsByHowTheyEndedAndMembersByWhatBecameOfThem) {
+  observatory_.observe(RoundOpened{.round = RoundId(1), .cohorts = 2, .members = 200}, 1);
+  EXPECT_EQ(json()["open_round"]["members"], 200);
+  observatory_.observe(
+      MembersDeclined{.round = RoundId(1), .cohort = CohortId(0), .reason = ErrorCode::budget_exhausted, .members = 3},
+      2);
+  observatory_.observe(
+      CohortAborted{.round = RoundId(1), .cohort = CohortId(0), .reason = Error(ErrorCode::below_threshold, "few")}, 2);
+  observatory_.observe(RoundClosed{.round = RoundId(1),
+                                   .purpose = plan::Purpose::train,
+                                   .cohorts = 2,
+                                   .cohorts_aborted = 1,
+                                   .members = 200,
+                                   .survivors = 97,
+                                   .took = 4s,
+                                   .quality = model::Quality{.held_out_ratings = 9, .held_out_rmse = 0.91}},
+                       3);
+  observatory_.observe(
+      RoundAborted{.round = RoundId(2), .members = 100, .took = 1s, .reason = Error(ErrorCode::below_threshold, "few")},
+      4);
+  const auto status = json();
+  EXPECT_TRUE(status["open_round"].is_null());
+  EXPECT_EQ(status["rounds_published"], 1);
+  EXPECT_EQ(status["rounds_aborted"], 1);
+  EXPECT_EQ(status["members"], 300);
+  EXPECT_EQ(status["survivors"], 97);
+  EXPECT_EQ(status["declined"]["budget_exhausted"], 3);
+  EXPECT_EQ(status["cohorts_aborted"]["below_threshold"], 1);
+  EXPECT_EQ(status["rounds"][0]["quality"]["rmse"], 0.91);
+  EXPECT_THAT(status["rounds"][1]["reason"].get<std::string>(), HasSubstr("few"));
+  const std::string metrics = to_prometheus(picture());
+  EXPECT_THAT(metrics, HasSubstr("chorus_rounds_total{outcome=\"published\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_rounds_total{outcome=\"aborted\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_declined_total{reason=\"budget_exhausted\"} 3\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_round_seconds_bucket{le=\"2\"} 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_round_seconds_bucket{le=\"5\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_round_seconds_count 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("chorus_held_out_rmse 0.91\n"));
+}
+
+TEST_F(ObservatoryTest, ShowsEpsilonAgainstBothAndInfinityAsPrometheusWritesIt) {
+  privacy::PrivacyReport report{.delta = 1e-5,
+                                .rounds = 1,
+                                .coordinator = {.exact = 3.5, .sampled = 3.5},
+                                .readers = {.exact = 1.25, .sampled = 1.25}};
+  observatory_.observe(VersionPublished{.version = ModelVersion(1), .items = 20, .privacy = report}, 1);
+  EXPECT_THAT(to_prometheus(picture()), HasSubstr("chorus_epsilon{against=\"coordinator\"} 3.5\n"));
+  EXPECT_EQ(json()["versions"][1]["privacy"]["epsilon_readers"]["exact"], 1.25);
+  report.unprotected = 1;
+  report.coordinator.exact = std::numeric_limits<double>::infinity();
+  observatory_.observe(VersionPublished{.version = ModelVersion(2), .items = 20, .privacy = report}, 1);
+  EXPECT_THAT(to_prometheus(picture()), HasSubstr("chorus_epsilon{against=\"coordinator\"} +Inf\n"));
+  EXPECT_EQ(json()["versions"][2]["privacy"]["protected"], false);
+}
+
+TEST_F(ObservatoryTest, KeepsABoundedHistory) {
+  for (std::uint64_t round = 1; round <= 2 * Observatory::kMostLines; ++round) {
+    observatory_.observe(RoundClosed{.round = RoundId(round), .took = 1s, .quality = {}}, 1);
+    observatory_.observe(VersionPublished{.version = ModelVersion(round), .privacy = {}}, 1);
+  }
+  EXPECT_EQ(picture().rounds.size(), Observatory::kMostLines);
+  EXPECT_EQ(picture().versions.size(), Observatory::kMostLines);
+  EXPECT_EQ(picture().rounds.back().round, 2 * Observatory::kMostLines);
+  EXPECT_EQ(picture().rounds_published, 2 * Observatory::kMostLines);
+}
+
+TEST_F(ObservatoryTest, NamesNoDevice) {
+  observatory_.observe(
+      MemberConvicted{.round = RoundId(1), .device = device_id(77), .reason = Error(ErrorCode::bad_dealer, "a lie")},
+      1);
+  const std::string device = identity::to_string(device_id(77));
+  EXPECT_THAT(to_json(picture()), Not(HasSubstr(device)));
+  EXPECT_THAT(to_prometheus(picture()), Not(HasSubstr(device)));
+  EXPECT_EQ(json()["convicted"], 1);
+}
+
+TEST(Dashboard, AsksNobodyElseForAnything) {
+  const std::string page(dashboard_page());
+  EXPECT_THAT(page, HasSubstr("<html lang=\"en\">"));
+  for (const char* elsewhere : {"src=\"http", "href=\"http", "url(http", "import(", "@import"}) {
+    EXPECT_THAT(page, Not(HasSubstr(elsewhere)));
+  }
+}
+
+}  // namespace
+}  // namespace chorus::coordinator

@@ -1,5 +1,7 @@
 // The exact error of a model on test ratings: every user's private state is solved from the training ratings, every
 // test rating is predicted, the prediction is kept on the contract's scale. In 64-bit floats, nothing is encoded.
+// And the order: of a user's test ratings those in the upper quarter of the scale (4 and 5 of 1 to 5) are liked; the
+// AUC is over users with ratings of both kinds.
 #pragma once
 
 #include <cstdint>

@@ -40,6 +40,8 @@ void RatingError::add(const RatingError& other) noexcept {
   count_ += other.count_;
   squares_ += other.squares_;
   absolutes_ += other.absolutes_;
+  ordered_users_ += other.ordered_users_;
+  orders_ += other.orders_;
 }
 
 double RatingError::rmse() const {

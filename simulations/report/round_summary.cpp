@@ -6,6 +6,7 @@ RoundSummary summarise(const RoundReport& report) {
   RoundSummary summary{.round = report.round,
                        .rmse = 0,
                        .mae = 0,
+                       .auc = 0,
                        .training_rmse = report.outcome.quality.training_rmse,
                        .bytes_up = static_cast<double>(report.bytes_up),
                        .bytes_down = static_cast<double>(report.bytes_down),
@@ -17,6 +18,7 @@ RoundSummary summarise(const RoundReport& report) {
   if (report.test.count() > 0) {
     summary.rmse = report.test.rmse();
     summary.mae = report.test.mae();
+    summary.auc = report.test.auc();
   }
   if (report.ranking) {
     summary.ranking = {.hit_at_10 = report.ranking->hit_at_10(),

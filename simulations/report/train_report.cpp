@@ -66,7 +66,7 @@ std::vector<std::vector<RunSummary>> grouped(const std::vector<RunSummary>& runs
 }  // namespace
 
 std::vector<Metric> metrics_of(const RoundSummary& round) {
-  if (!round.ranking) return {{"rmse", round.rmse}, {"mae", round.mae}};
+  if (!round.ranking) return {{"rmse", round.rmse}, {"mae", round.mae}, {"auc", round.auc}};
   const RankingSummary& ranking = *round.ranking;
   return {{"hr@10", ranking.hit_at_10}, {"ndcg@10", ranking.ndcg_at_10}, {"recall@20", ranking.recall_at_20},
           {"auc", ranking.auc},         {"coverage", ranking.coverage},  {"popularity_bias", ranking.popularity_bias}};
@@ -86,6 +86,7 @@ std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
       mean.round = round.round;
       mean.rmse += share * round.rmse;
       mean.mae += share * round.mae;
+      mean.auc += share * round.auc;
       mean.training_rmse += share * round.training_rmse;
       mean.bytes_up += share * round.bytes_up;
       mean.bytes_down += share * round.bytes_down;

@@ -38,6 +38,7 @@ struct RoundSummary {
   std::uint32_t round = 0;  // the model after that many training steps
   double rmse = 0;
   double mae = 0;
+  double auc = 0;            // of ratings: liked ones among a user's test ratings
   double training_rmse = 0;  // of the model that the round started from, as its metrics said
   double bytes_up = 0;       // of one client
   double bytes_down = 0;

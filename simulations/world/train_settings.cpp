@@ -147,7 +147,8 @@ dataset::Feedback TrainSettings::feedback() const {
 bool TrainSettings::learns_from_descriptions() const {
   const auto update = model.find("update");
   const auto features = model.find("features");
-  return update != model.end() && update->second == "dp" && (features == model.end() || features->second == "on");
+  if (features != model.end()) return features->second == "on";
+  return update != model.end() && update->second == "dp";
 }
 
 Result<std::unique_ptr<model::Model>> TrainSettings::make_model(

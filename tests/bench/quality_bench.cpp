@@ -10,12 +10,12 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "common/dataset/reader.hpp"
 #include "common/dataset/split.hpp"
 #include "tests/bench/bench_report.hpp"
 #include "tests/bench/quality_references.hpp"
+#include "tests/bench/simulator.hpp"
 
 namespace chorus::bench {
 namespace {
@@ -144,24 +144,6 @@ std::string with_folder(std::string text, const std::string& folder) {
   return text;
 }
 
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-// The JSON object of a run; nothing, if it failed.
-std::optional<Json> run(const std::string& command) {
-  std::string text;
-  FILE* const pipe = ::popen(command.c_str(), "r");
-  if (pipe == nullptr) return std::nullopt;
-  std::array<char, 65536> buffer{};
-  while (std::fgets(buffer.data(), static_cast<int>(buffer.size()), pipe) != nullptr) text += buffer.data();
-  if (::pclose(pipe) != 0) return std::nullopt;
-  const Json json = Json::parse(text, nullptr, false);
-  return json.is_discarded() ? std::nullopt : std::optional(json);
-}
-
 struct References {
   double of_ratio = 1;  // what the row's number is divided by
   double factors = 0;   // a centralised model's own number, 0 without
@@ -257,7 +239,7 @@ int measure_all(bool quick, const std::vector<std::string>& wanted, std::uint64_
     fmt::print(stderr, "bench quality: CHORUS_DATA names no folder of data sets\n");
     return 2;
   }
-  const fs::path build = fs::read_symlink("/proc/self/exe").parent_path().parent_path();
+  const fs::path build = build_folder();
   const std::string program = (build / "bin" / "chorus-sim").string();
   Json report = bench::report("quality", std::thread::hardware_concurrency());
   report["rows"] = Json::array();

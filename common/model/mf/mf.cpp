@@ -56,6 +56,8 @@ std::vector<SettingDescription> describe(const Preset& preset) {
       {"rounds", preset.rounds, "training rounds of the preset"},
       {"twin", preset.twin, "on: prior means of the factors, learned from who rated what; newton and vb"},
       {"twin_rank", "16", "numbers of a factor of the twin"},
+      {"features", "off",
+       "on: prior means of the items also from the catalogue's genres, years and titles; with the twin"},
       {"twin_rounds", "6", "in so many rounds, from the first, the twin learns too"},
       {"trial", preset.trial,
        "on: in the first rounds some ratings are held out, and biases alone are served where they predict them better; "
@@ -121,6 +123,7 @@ Parameters read(SettingsReader& reader) {
   parameters.rounds = static_cast<std::uint32_t>(reader.integer("rounds", 1, 100'000));
   parameters.twin = reader.choice("twin", kSwitch) == "on";
   parameters.twin_rank = static_cast<std::uint32_t>(reader.integer("twin_rank", 1, kMaxRank));
+  parameters.features = reader.choice("features", kSwitch) == "on";
   parameters.twin_rounds = static_cast<std::uint32_t>(reader.integer("twin_rounds", 1, 1000));
   parameters.trial = reader.choice("trial", kSwitch) == "on";
   parameters.least_raters = static_cast<std::uint32_t>(reader.integer("least_raters", 1, 1'000'000));
@@ -178,6 +181,9 @@ Result<std::unique_ptr<Model>> Mf::make(const Settings& asked, const ModelShape&
   if (parameters.twin &&
       (parameters.update == Update::als || parameters.update == Update::gradient || parameters.participation < 1)) {
     return refuse("the twin of the model 'mf' needs the update newton or vb, and every device in every round");
+  }
+  if (parameters.features && !parameters.twin) {
+    return refuse("the features of the model 'mf' join those of the twin: set model.twin to on");
   }
   if (parameters.trial && (parameters.update != Update::newton || parameters.twin || parameters.participation < 1)) {
     return refuse(

@@ -51,6 +51,7 @@ struct Parameters {
   double noise = 0;                         // σ², of a standardised rating, before it is learned; vb
   bool twin = false;                        // learn prior means from who rated what (twin.hpp)
   std::uint32_t twin_rank = 0;
+  bool features = false;           // the items' prior means also from what the catalogue says of them
   std::uint32_t least_raters = 1;  // of a round, for an item's row to be published anew
   std::uint32_t twin_rounds = 0;   // in so many rounds, from the first, the twin learns too
   bool trial = false;              // biases alone, where a summed hold-out says so (trial.hpp); newton

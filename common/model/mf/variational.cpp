@@ -9,6 +9,7 @@
 #include "common/base/check.hpp"
 #include "common/model/expected_tensors.hpp"
 #include "common/model/initial_factors.hpp"
+#include "common/model/item_features.hpp"
 #include "common/model/layout_maker.hpp"
 #include "common/model/mf/variational_tensors.hpp"
 
@@ -77,7 +78,9 @@ Result<std::unique_ptr<Model>> Variational::make(Settings settings, const Parame
 
 Variational::Variational(Settings settings, const Parameters& parameters, const ModelShape& shape, Layouts layouts,
                          plan::UpdateLayout later)
-    : Mf(std::move(settings), parameters, shape, std::move(layouts)), later_(std::move(later)) {}
+    : Mf(std::move(settings), parameters, shape, std::move(layouts)), later_(std::move(later)) {
+  if (parameters_.features) public_ = public_features(shape_.catalogue.get(), shape_.items);
+}
 
 plan::UpdateLayout Variational::layout(plan::Purpose purpose, std::uint64_t training_rounds) const {
   if (purpose == plan::Purpose::train && !twin_learns(training_rounds)) return later_;
@@ -104,6 +107,10 @@ ServerState Variational::initial() const {
   tensors.push_back({.name = "twin_map", .rows = 2 * d, .columns = f, .values = {}});
   tensors[shared_tensor::kTwinScale].values.assign(twin_scale::kSize, 0.0F);
   tensors[shared_tensor::kTwinMap].values.assign(2 * std::size_t{d} * f, 0.0F);
+  if (parameters_.features) {
+    tensors.push_back({.name = "feature_map", .rows = d, .columns = feature::kPublic, .values = {}});
+    tensors[shared_tensor::kFeatureMap].values.assign(std::size_t{d} * feature::kPublic, 0.0F);
+  }
   append_twin_rows(state, 0);
   return state;
 }
@@ -135,6 +142,7 @@ Status Variational::check_shared(const TensorSet& shared) const {
                                      {"twin_gram", parameters_.twin_rank, parameters_.twin_rank},
                                      {"twin_scale", 1, twin_scale::kSize},
                                      {"twin_map", 2 * d, static_cast<std::uint32_t>(features())}});
+    if (parameters_.features) expected.push_back({"feature_map", d, feature::kPublic});
   }
   CHORUS_TRY_DO(check_tensors("mf", shared, expected));
   CHORUS_TRY_DO(check_scale(shared));

@@ -15,6 +15,9 @@
 // Shared tensors beside those of mf.hpp: posterior [(D + 1) × D], V over γ of SharedCurvature; prior [2 × D], Λ_U over
 // Λ_I; noise [1 × 1], σ²; with the twin twin_factors [items × k], twin_gram [k × k], twin_scale [1 × 6] (twin.hpp),
 // twin_map [2D × F], B_U over B_I. Hidden: momentum, twin_momentum.
+// With `features` f_i has besides what the catalogue says of the item (item_features.hpp), standardised over the items
+// that somebody rated, and B_I its part of it, the shared tensor feature_map [D × feature::kPublic]: an item that
+// nobody rated is what its features say. Users' features stay as they are.
 #pragma once
 
 #include <optional>
@@ -81,11 +84,14 @@ class Variational final : public Mf {
   void apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const override;
   [[nodiscard]] Status apply_training(ServerState& state, std::span<const std::vector<double>> sums) const override;
   void append_twin_rows(ServerState& state, std::uint32_t from) const;
-  // f_i of every item, [items × F].
+  // F of an item.
+  [[nodiscard]] std::size_t item_feature_count() const noexcept;
+  // f_i of every item, [items × item_feature_count()].
   [[nodiscard]] std::vector<double> item_features(const TensorSet& shared) const;
   void learn_twin(ServerState& state, std::span<const std::vector<double>> sums) const;
 
-  plan::UpdateLayout later_;  // a training round's, when the twin has learned
+  std::vector<double> public_;  // what is known of the items, [items × feature::kPublic]; empty without `features`
+  plan::UpdateLayout later_;    // a training round's, when the twin has learned
 };
 
 }  // namespace chorus::model::mf

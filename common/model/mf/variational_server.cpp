@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "common/base/check.hpp"
+#include "common/model/item_features.hpp"
 #include "common/model/mf/shared_curvature.hpp"
 #include "common/model/mf/variational.hpp"
 #include "common/model/mf/variational_tensors.hpp"
@@ -39,6 +40,39 @@ bool ridge_map(std::span<const double> squares, std::span<const double> products
   return true;
 }
 
+// What the catalogue says behind a constant, with the mean 0 and the deviation 1 over the items that somebody rated:
+// [items × kKnown]. Nothing without `known`, [items × feature::kPublic].
+constexpr std::size_t kKnown = 1 + feature::kPublic;
+std::vector<double> standardised(std::span<const double> known, std::span<const float> counts) {
+  if (known.empty()) return {};
+  std::vector<double> f(counts.size() * kKnown, 1.0);
+  std::vector<float> rated(counts.size());
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    rated[i] = counts[i] < 1 ? 0.0F : 1.0F;
+    std::ranges::copy(known.subspan(i * feature::kPublic, feature::kPublic), f.data() + i * kKnown + 1);
+  }
+  std::vector<double> standard(2 * kKnown);
+  standardise(f, kKnown, rated, standard);
+  return f;
+}
+
+// That nobody met an item says nothing of it: its twin is the mean of those that people meet. all: [items × stride],
+// the twin's features first.
+void impute_unmet(std::span<const float> counts, std::size_t twin, std::vector<double>& all) {
+  const std::size_t stride = twin + feature::kPublic;
+  std::vector<double> usual(twin, 0.0);
+  double ratings = 0;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    const double n = double{counts[i]};
+    ratings += n;
+    for (std::size_t k = 0; k < twin; ++k) usual[k] += n * all[i * stride + k];
+  }
+  for (double& x : usual) x /= std::max(1.0, ratings);
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] < 1) std::ranges::copy(usual, all.data() + i * stride);
+  }
+}
+
 }  // namespace
 
 void Variational::apply_survey(ServerState& state, std::span<const std::vector<double>> sums) const {
@@ -71,18 +105,28 @@ void Variational::apply_survey(ServerState& state, std::span<const std::vector<d
   scale[twin_scale::kItemLog] = static_cast<float>(logs / std::max(1.0, rated));
 }
 
+std::size_t Variational::item_feature_count() const noexcept {
+  return features() + (parameters_.features ? feature::kPublic : 0);
+}
+
 std::vector<double> Variational::item_features(const TensorSet& shared) const {
   const TwinView twin = twin_of(shared);
+  const std::vector<float>& counts = shared.tensors[2].values;
+  const std::vector<double> known = standardised(public_, counts);
   std::vector<double> all;
-  all.reserve(shape_.items * features());
+  all.reserve(shape_.items * item_feature_count());
   std::vector<double> q(twin.rank);
   for (std::uint32_t i = 0; i < shape_.items; ++i) {
     const auto row = twin.factors.subspan(std::size_t{i} * twin.rank, twin.rank);
     std::ranges::copy(row, q.begin());
-    const auto f = twin_features(q, double{twin.scale[twin_scale::kItemRms]}, double{shared.tensors[2].values[i]},
+    const auto f = twin_features(q, double{twin.scale[twin_scale::kItemRms]}, double{counts[i]},
                                  double{twin.scale[twin_scale::kItemLog]});
     all.insert(all.end(), f.begin(), f.end());
+    if (known.empty()) continue;
+    const double* const said = known.data() + std::size_t{i} * kKnown + 1;
+    all.insert(all.end(), said, said + feature::kPublic);
   }
+  if (parameters_.features) impute_unmet(counts, features(), all);
   return all;
 }
 
@@ -103,12 +147,18 @@ Status Variational::apply_training(ServerState& state, std::span<const std::vect
   std::vector<double> mean(std::size_t{shape_.items} * d, 0.0);
   if (parameters_.twin) {
     const std::size_t f = features();
+    const std::size_t stride = item_feature_count();
     const std::vector<double> all = item_features(next.shared);
     const float* const map = next.shared.tensors[shared_tensor::kTwinMap].values.data() + d * f;
+    const float* const more =
+        parameters_.features ? next.shared.tensors[shared_tensor::kFeatureMap].values.data() : nullptr;
     for (std::uint32_t i = 0; i < shape_.items; ++i) {
       for (std::size_t row = 0; row < d; ++row) {
         double sum = 0;
-        for (std::size_t k = 0; k < f; ++k) sum += double{map[row * f + k]} * all[i * f + k];
+        for (std::size_t k = 0; k < f; ++k) sum += double{map[row * f + k]} * all[i * stride + k];
+        for (std::size_t k = f; k < stride; ++k) {
+          sum += double{more[row * feature::kPublic + k - f]} * all[i * stride + k];
+        }
         mean[i * d + row] = sum;
       }
     }
@@ -214,22 +264,34 @@ void Variational::learn_twin(ServerState& state, std::span<const std::vector<dou
   // A sum that cannot be (a hostile device) leaves the map of the round before.
   static_cast<void>(ridge_map(sums[train_tensor::kTwinFeatures], sums[train_tensor::kTwinMap], f, map.first(d * f)));
   // B_I: the same over the items that somebody rated.
+  const std::size_t stride = item_feature_count();
   const std::vector<double> all = item_features(state.shared);
-  std::vector<double> squares(f * (f + 1) / 2, 0.0);
-  std::vector<double> products(d * f, 0.0);
+  std::vector<double> squares(stride * (stride + 1) / 2, 0.0);
+  std::vector<double> products(d * stride, 0.0);
   for (std::uint32_t i = 0; i < shape_.items; ++i) {
     if (state.shared.tensors[2].values[i] < 1) continue;
-    const double* const feature = all.data() + i * f;
+    const double* const known = all.data() + i * stride;
     const float* const w = state.shared.tensors[0].values.data() + std::size_t{i} * d;
     std::size_t packed = 0;
-    for (std::size_t row = 0; row < f; ++row) {
-      for (std::size_t column = 0; column <= row; ++column) squares[packed++] += feature[row] * feature[column];
+    for (std::size_t row = 0; row < stride; ++row) {
+      for (std::size_t column = 0; column <= row; ++column) squares[packed++] += known[row] * known[column];
     }
     for (std::size_t row = 0; row < d; ++row) {
-      for (std::size_t c = 0; c < f; ++c) products[row * f + c] += double{w[row]} * feature[c];
+      for (std::size_t c = 0; c < stride; ++c) products[row * stride + c] += double{w[row]} * known[c];
     }
   }
-  static_cast<void>(ridge_map(squares, products, f, map.subspan(d * f)));
+  if (!parameters_.features) {
+    static_cast<void>(ridge_map(squares, products, f, map.subspan(d * f)));
+    return;
+  }
+  std::vector<float> whole(d * stride);
+  if (!ridge_map(squares, products, stride, whole)) return;
+  std::vector<float>& more = state.shared.tensors[shared_tensor::kFeatureMap].values;
+  for (std::size_t row = 0; row < d; ++row) {
+    const float* const from = whole.data() + row * stride;
+    std::copy_n(from, f, map.data() + (d + row) * f);
+    std::copy_n(from + f, feature::kPublic, more.data() + row * feature::kPublic);
+  }
 }
 
 }  // namespace chorus::model::mf

@@ -9,7 +9,7 @@ namespace chorus::model::mf {
 // Of the shared tensors, after those of mf.hpp.
 namespace shared_tensor {
 inline constexpr std::size_t kPosterior = 3, kPrior = 4, kNoise = 5, kTwinFactors = 6, kTwinGram = 7, kTwinScale = 8,
-                             kTwinMap = 9;
+                             kTwinMap = 9, kFeatureMap = 10;
 }
 // Of a survey with the twin, after `moments`. The numbers of `activity`: n_u² / max_items_per_user, log(1 + n_u).
 namespace survey_tensor {

@@ -88,6 +88,26 @@ TEST_F(RatingTestTest, ErrorsAreThoseOfTheClippedScores) {
   EXPECT_NEAR(error->mae(), absolutes / 4, 1e-12);
 }
 
+TEST_F(RatingTestTest, TheOrderIsOfLikedRatingsAboveOthers) {
+  // Everybody has ratings of all four items, and likes the first two; the third scores between them.
+  dataset::RatingTable all = data_.test;
+  all.entries.clear();
+  for (std::uint32_t u = 0; u < 3; ++u) {
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      all.entries.push_back({.user = u, .item = i, .value = i < 2 ? 4.0F : 3.5F, .when = 0});
+    }
+  }
+  const dataset::ByUser tests(all);
+  std::ranges::fill(state_.shared.tensors[0].values, 0.0F);
+  const std::size_t d = state_.shared.tensors[0].columns;
+  const float biases[] = {9, 5, 7, 1};
+  for (std::size_t i = 0; i < 4; ++i) state_.shared.tensors[0].values[i * d] = biases[i];
+  EXPECT_EQ(test_ratings(*model_, state_.shared, users_, tests, 0, 3)->auc(), 0.75);
+  for (dataset::Entry& entry : all.entries) entry.value = 4;
+  const dataset::ByUser only_liked(all);
+  EXPECT_EQ(test_ratings(*model_, state_.shared, users_, only_liked, 0, 3)->auc(), 0);
+}
+
 TEST_F(RatingTestTest, PartsAddUpToTheWhole) {
   metrics::RatingError sum;
   for (std::uint32_t u = 0; u < 3; ++u) {

@@ -313,7 +313,7 @@ chorus::Result<Answer> decode_answer(ByteView bytes) {
       Refused& refused = answer.emplace<Refused>();
       refused.code = read_code(in);
       refused.sentence = in.string(kMostSentence);
-      if (!dataset::is_utf8(refused.sentence) || dataset::has_control(refused.sentence)) {
+      if (dataset::printable(refused.sentence, kMostSentence) != refused.sentence) {
         in.reject("a sentence that is not printable");
       }
       break;

@@ -12,6 +12,7 @@ std::span<const Target> targets() {
       Target{"plan", &read_plan, &plan_seeds},
       Target{"catalogue", &read_catalogue, &catalogue_seeds},
       Target{"tensors", &read_tensors, &tensor_seeds},
+      Target{"enrolment", &read_enrolment, &enrolment_seeds},
   };
   return kTargets;
 }

@@ -35,6 +35,8 @@ struct Target {
 [[nodiscard]] std::vector<Bytes> catalogue_seeds();
 [[nodiscard]] bool read_tensors(ByteView input);
 [[nodiscard]] std::vector<Bytes> tensor_seeds();
+[[nodiscard]] bool read_enrolment(ByteView input);
+[[nodiscard]] std::vector<Bytes> enrolment_seeds();
 
 // A value has one encoding: what was read writes the same bytes.
 inline void expect_same(const Bytes& written, ByteView read) {

@@ -57,7 +57,7 @@ std::string job_file(const CoordinatorSetup& setup) {
     text += fmt::format("{}_deadline = \"{}ms\"\n", plan::to_string(static_cast<plan::SumPhase>(i)),
                         setup.phase_deadline.count());
   }
-  text += "\n[model]\nfamily = \"mf\"\n";
+  text += fmt::format("\n[model]\nfamily = {}\n", toml_string(setup.family));
   for (const auto& [key, value] : setup.model) text += fmt::format("{} = {}\n", key, toml_string(value));
   if (setup.device_epsilon) text += fmt::format("\n[privacy]\ndevice_epsilon = {}\n", *setup.device_epsilon);
   return text;

@@ -31,6 +31,7 @@ struct CoordinatorSetup {
   std::chrono::milliseconds reconnect_grace{1'000};
   std::chrono::milliseconds shutdown_grace{5'000};
   dataset::DataContract contract;
+  std::string family = "mf";
   model::Settings model;                      // besides the family's presets
   std::optional<double> device_epsilon = {};  // [privacy] device_epsilon
 };

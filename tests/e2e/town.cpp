@@ -11,6 +11,7 @@
 
 #include "certs/io/clock.hpp"
 #include "common/dataset/item_files.hpp"
+#include "common/model/registry.hpp"
 
 namespace chorus::e2e {
 namespace {
@@ -105,6 +106,7 @@ Town::Town(TownOptions wanted) : options(std::move(wanted)) {
   const auto ratings = write_ratings(folder.path() / "ratings.csv", generated.training);
   require(dataset::write_item_table(folder.path() / "items.tsv", generated.catalogue.items()));
   data = value_of(sim::load_demo_data(ratings, kSplit, kSeed));
+  learn_from_events_if_the_family_does();
   random = crypto::make_system_random();
   const WallTime now = certs::wall_clock();
   const fs::path certificates = folder.path() / "certificates";
@@ -124,10 +126,24 @@ Town::Town(TownOptions wanted) : options(std::move(wanted)) {
   setup.phase_deadline = options.phase_deadline;
   setup.shutdown_grace = options.shutdown_grace;
   setup.contract = data.contract;
+  setup.family = options.family;
   setup.model = options.model;
   setup.device_epsilon = options.device_epsilon;
   require(sim::write_coordinator_files(setup, data.catalogue));
   supervisor = value_of(sim::Supervisor::create());
+}
+
+void Town::learn_from_events_if_the_family_does() {
+  const auto family = std::ranges::find(model::families(), options.family, &model::Family::name);
+  if (family == model::families().end()) throw std::runtime_error("no model " + options.family);
+  if (family->feedback != dataset::Feedback::events) return;
+  for (dataset::RatingTable* const half : {&data.training, &data.held_out}) {
+    for (dataset::Entry& entry : half->entries) entry.value = 1;
+  }
+  data.contract.feedback = dataset::Feedback::events;
+  data.contract.minimum = 0;
+  data.contract.maximum = 1;
+  data.contract.step = 0;
 }
 
 void Town::start_coordinator() {

@@ -74,6 +74,7 @@ struct TownOptions {
   std::chrono::milliseconds gather = std::chrono::minutes(5);
   std::chrono::milliseconds phase_deadline = std::chrono::minutes(5);
   std::chrono::milliseconds shutdown_grace = std::chrono::minutes(5);
+  std::string family = "mf";                  // one of events gets the ratings as events
   model::Settings model = {};                 // besides the family's presets
   std::optional<double> device_epsilon = {};  // what the job lets a device pay; absent: the preset
 };
@@ -137,6 +138,8 @@ class Town {
   std::function<void(sim::Fleet& fleet, const sim::WorkerEvent& step)> on_step;
 
  private:
+  void learn_from_events_if_the_family_does();
+
   std::vector<std::string> log_;
   std::uint32_t ready_ = 0;
 };

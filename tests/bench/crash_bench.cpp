@@ -93,8 +93,9 @@ class Run {
   }
 
  private:
+  // A job that has ended says so once, and not again after a restart.
   bool finished() const {
-    return !town_.logged("job finished").empty() ||
+    return ended_ || !town_.logged("job finished").empty() ||
            !town_.logged("no more rounds: the privacy budget is spent").empty();
   }
 
@@ -121,6 +122,7 @@ class Run {
     for (const auto& line : town_.logged("version published")) {
       published_.insert(line.at("version").get<std::uint64_t>());
     }
+    ended_ = finished();
     town_.forget();
   }
 
@@ -166,6 +168,7 @@ class Run {
   bool private_;
   crypto::RandomSource& random_;
   e2e::Town town_;
+  bool ended_ = false;
   double round_time_ = 2;  // seconds
   std::set<std::uint64_t> published_;
 };

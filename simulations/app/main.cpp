@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/crypto/private_memory.hpp"
+#include "simulations/app/audit_command.hpp"
 #include "simulations/app/demo_command.hpp"
 #include "simulations/app/fleet_command.hpp"
 #include "simulations/app/town_command.hpp"
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   int status = 0;
   chorus::sim::add_train_command(app, status);
   chorus::sim::add_tune_command(app, status);
+  chorus::sim::add_audit_command(app, status);
   chorus::sim::add_fleet_command(app, status);
   chorus::sim::add_fleet_worker_command(app, status);
   chorus::sim::add_demo_command(app, status);

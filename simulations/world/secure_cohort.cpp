@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 
 #include "common/base/check.hpp"
 
@@ -45,7 +46,7 @@ class Session {
       : run_(std::move(run)),
         n_(static_cast<std::uint32_t>(run_.devices.size())),
         promises_(n_),
-        bytes_up_(n_, 0),
+        sent_(n_, SentBytes{}),
         bytes_down_(n_, 0),
         sum_(run_.terms, ids(devices), rules(devices), coordinator_statements(), now_) {
     for (std::uint32_t m = 0; m < n_; ++m) {
@@ -71,7 +72,9 @@ class Session {
     for (client::SumMember& member : members_) {
       if (member.state() == client::SumMember::State::unmasked) CHORUS_TRY_DO(member.finish());
     }
-    return CohortOutcome{*sum_.sum(), sum_.survivors(), std::move(bytes_up_), std::move(bytes_down_)};
+    std::vector<std::uint64_t> bytes_up;
+    for (const SentBytes& sent : sent_) bytes_up.push_back(std::accumulate(sent.begin(), sent.end(), std::uint64_t{0}));
+    return CohortOutcome{*sum_.sum(), sum_.survivors(), std::move(bytes_up), std::move(sent_), std::move(bytes_down_)};
   }
 
  private:
@@ -127,11 +130,13 @@ class Session {
     return run_.silence[member] != Silence::never && run_.silence[member] <= from;
   }
 
+  std::uint64_t& sent(std::uint32_t member, Sent kind) { return sent_[member][static_cast<std::size_t>(kind)]; }
+
   void leaves() {
     for (std::uint32_t m = 0; m < n_; ++m) {
       if (silent(m, Silence::before_advertising)) continue;
       const Bytes leaf = on_member(m, [](client::SumMember& member) { return member.advertise(); });
-      bytes_up_[m] += leaf.size();
+      sent(m, Sent::leaf) += leaf.size();
       on_coordinator([&] { return accepted(sum_.on_leaf(m, leaf, run_.today, now_)); });
     }
   }
@@ -160,27 +165,28 @@ class Session {
   }
 
   void answer(std::uint32_t m, SecureSum::Phase phase, ByteView message) {
-    const auto reply = [&](Silence last, auto&& ask, auto&& give) {
+    const auto reply = [&](Silence last, Sent kind, auto&& ask, auto&& give) {
       if (silent(m, last)) return;
       Result<std::optional<Bytes>> said = on_member(m, ask);
       CHORUS_ENSURE(said.has_value() && said->has_value(), "an honest coordinator's message is accepted");
-      bytes_up_[m] += (*said)->size();
+      sent(m, kind) += (*said)->size();
       on_coordinator([&] { return accepted(give(**said)); });
     };
     switch (phase) {
       case SecureSum::Phase::sharing:
         return reply(
-            Silence::before_shares, [&](client::SumMember& member) { return member.on_roster(message); },
+            Silence::before_shares, Sent::shares, [&](client::SumMember& member) { return member.on_roster(message); },
             [&](const Bytes& said) { return sum_.on_shares(m, said, now_); });
       case SecureSum::Phase::masking:
         return masked(m, message);
       case SecureSum::Phase::voting:
         return reply(
-            Silence::before_vote, [&](client::SumMember& member) { return member.on_survivors(message); },
+            Silence::before_vote, Sent::vote, [&](client::SumMember& member) { return member.on_survivors(message); },
             [&](const Bytes& said) { return sum_.on_vote(m, said, now_); });
       default:
         return reply(
-            Silence::before_openings, [&](client::SumMember& member) { return member.on_certificate(message); },
+            Silence::before_openings, Sent::openings,
+            [&](client::SumMember& member) { return member.on_certificate(message); },
             [&](const Bytes& said) { return sum_.on_openings(m, said, now_); });
     }
   }
@@ -190,7 +196,7 @@ class Session {
     const auto said = on_member(m, [&](client::SumMember& member) { return member.on_delivery(message); });
     CHORUS_ENSURE(said.has_value() && said->has_value(), "an honest coordinator's message is accepted");
     const client::MaskedUpdate& update = **said;
-    bytes_up_[m] += update.vector.size() + update.end.size();
+    sent(m, Sent::masked) += update.vector.size() + update.end.size();
     on_coordinator([&] {
       const Status taken = sum_.on_piece(m, 0, update.vector.size(), update.vector, now_);
       CHORUS_ENSURE(taken.has_value(), "an honest member's vector is accepted");
@@ -203,7 +209,7 @@ class Session {
   Moment now_{};
   secagg::VerifiedStatements own_statements_;
   std::vector<MemoryPromises> promises_;
-  std::vector<std::uint64_t> bytes_up_;
+  std::vector<SentBytes> sent_;
   std::vector<std::uint64_t> bytes_down_;
   SecureSum sum_;
   std::vector<client::SumMember> members_;

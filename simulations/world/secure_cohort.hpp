@@ -2,6 +2,7 @@
 // memory. `chorus-sim train --aggregation masked`, the benchmarks and the tests use it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -59,10 +60,17 @@ enum class Silence : std::uint8_t {
   before_openings
 };
 
+// What a member sends in a session, in this order.
+enum class Sent : std::uint8_t { leaf, shares, masked, vote, openings };
+inline constexpr std::size_t kSentKinds = 5;
+// Bytes of each; 0: it was not sent, because the member is silent, or because enough had answered.
+using SentBytes = std::array<std::uint64_t, kSentKinds>;
+
 struct CohortOutcome {
   ring::CohortSum sum;
   std::vector<std::uint32_t> survivors;  // indices into `updates`
   std::vector<std::uint64_t> bytes_up;   // a member
+  std::vector<SentBytes> sent;           // the same, message by message
   std::vector<std::uint64_t> bytes_down;
 };
 

@@ -66,7 +66,9 @@ Result<RoundOutcome> Training::round(plan::Purpose purpose, std::span<const std:
   ring::EncodeCounts counts;
   const auto question = model_->privacy(purpose, model_->training_rounds(state_.shared));
   if (question && aggregation_ != Aggregation::masked) {
-    return conclude(purpose, sum_private(purpose, layout, *question, contributors, counts), counts);
+    Result<Release> release = sum_private(purpose, layout, *question, contributors, counts);
+    if (!release) return fail(std::move(release).error());
+    return conclude(purpose, Result<ring::RoundSum>(std::move(release->sum)), counts);
   }
   switch (aggregation_) {
     case Aggregation::floating:
@@ -85,6 +87,17 @@ plan::UpdateLayout Training::layout(plan::Purpose purpose) const {
 
 Result<RoundOutcome> Training::apply(plan::Purpose purpose, const ring::RoundSum& sum) {
   return conclude(purpose, Result<ring::RoundSum>(sum), {});
+}
+
+Result<Release> Training::release(plan::Purpose purpose, std::span<const std::uint32_t> contributors) const {
+  const std::uint64_t rounds = model_->training_rounds(state_.shared);
+  const plan::UpdateLayout layout = model_->layout(purpose, rounds);
+  ring::EncodeCounts counts;
+  if (const auto question = model_->privacy(purpose, rounds)) {
+    return sum_private(purpose, layout, *question, contributors, counts);
+  }
+  CHORUS_TRY(auto sum, sum_in_clear<ring::RoundSum>(purpose, layout, contributors, counts));
+  return Release{.sum = std::move(sum)};
 }
 
 template <typename Sum>
@@ -129,10 +142,9 @@ double device_sigma(const model::PrivateQuestion& question, const privacy::Priva
   return privacy::local_sigma(question.noise_multiplier, sensitivity, std::max(honest, 1U));
 }
 
-Result<ring::RoundSum> Training::sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
-                                             const model::PrivateQuestion& question,
-                                             std::span<const std::uint32_t> contributors,
-                                             ring::EncodeCounts& counts) const {
+Result<Release> Training::sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                      const model::PrivateQuestion& question,
+                                      std::span<const std::uint32_t> contributors, ring::EncodeCounts& counts) const {
   CHORUS_TRY(const auto encoding,
              privacy::PrivateEncoding::create(layout, question.groups, question.most_items, privacy::kLeastLocalSigma));
   struct Part {
@@ -162,14 +174,14 @@ Result<ring::RoundSum> Training::sum_private(plan::Purpose purpose, const plan::
     total.add(*part.sum);
     counts.clipped += part.counts.clipped + part.counts.norm_clipped;
   }
-  const double sigma = device_sigma(question, encoding, contributors.size());
-  CHORUS_TRY(const auto noise,
-             privacy::DiscreteGaussian::create(sigma * std::sqrt(static_cast<double>(contributors.size()))));
+  const double sigma =
+      device_sigma(question, encoding, contributors.size()) * std::sqrt(static_cast<double>(contributors.size()));
+  CHORUS_TRY(const auto noise, privacy::DiscreteGaussian::create(sigma));
   std::vector<std::int32_t> samples(layout.dimension());
   SeededRandom random(mixed_seed(seed_, version_, 0));
   noise.fill(samples, random);
   total.add_noise(samples);
-  return total;
+  return Release{.sum = std::move(total), .sigma = sigma};
 }
 
 Result<ring::RoundSum> Training::sum_masked(plan::Purpose purpose, const plan::UpdateLayout& layout,

@@ -31,6 +31,12 @@ struct RoundOutcome {
   std::vector<std::int64_t> released = {};
 };
 
+// A round's sum as the coordinator sees it.
+struct Release {
+  ring::RoundSum sum;
+  double sigma = 0;  // standard deviation of the noise in each coordinate; 0: none
+};
+
 // One training of one model. Not thread-safe; uses `threads` threads of its own, and its results do not depend on how
 // many. `model` and `users` must outlive it. Ratings of items beyond the model's catalogue do not count (yet).
 class Training {
@@ -59,6 +65,9 @@ class Training {
   [[nodiscard]] Result<RoundOutcome> apply(plan::Purpose purpose, const ring::RoundSum& sum);
   // What a round for this purpose would ask for now.
   [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose) const;
+  // The sum that round() would step by, with the same noise, and nothing done with it: what an attacker looks at. In
+  // clear, whatever the aggregation: masks change no sum. REQUIRES, errors: as round().
+  [[nodiscard]] Result<Release> release(plan::Purpose purpose, std::span<const std::uint32_t> contributors) const;
 
  private:
   template <typename Sum>
@@ -69,10 +78,10 @@ class Training {
                                                   ring::EncodeCounts& counts);
   // Plain sums under differential privacy: the devices' roundings, and all their noise in one draw of the same
   // variance.
-  [[nodiscard]] Result<ring::RoundSum> sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
-                                                   const model::PrivateQuestion& question,
-                                                   std::span<const std::uint32_t> contributors,
-                                                   ring::EncodeCounts& counts) const;
+  [[nodiscard]] Result<Release> sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                            const model::PrivateQuestion& question,
+                                            std::span<const std::uint32_t> contributors,
+                                            ring::EncodeCounts& counts) const;
   template <typename Sum>
   [[nodiscard]] Result<RoundOutcome> conclude(plan::Purpose purpose, const Result<Sum>& sum,
                                               const ring::EncodeCounts& counts);

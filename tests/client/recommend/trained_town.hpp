@@ -34,7 +34,9 @@ class TrainedTown : public ::testing::Test {
     catalogue_ = population.catalogue();
     job_ = {.name = "town", .family = "mf", .settings = {}, .contract = population.contract(), .max_contributors = 512};
     job_.settings =
-        model::make_model("mf", {{"lambda", "5"}}, {.items = kItems, .contract = job_.contract}).value()->settings();
+        model::make_model("mf", {{"lambda", "5"}, {"trial", "off"}}, {.items = kItems, .contract = job_.contract})
+            .value()
+            ->settings();
     model_ = job_.make_model(kItems).value();
     const evaluation::UserData users(table_);
     sim::Training training(*model_, users, sim::Aggregation::floating, 1);

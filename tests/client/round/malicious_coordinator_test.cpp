@@ -212,13 +212,13 @@ TEST_F(MaliciousCoordinatorTest, APlanOfALaterVersionIsDeclinedByName) {
   protocol::Manifest manifest = coordinator.manifest(coordinator.plan_fields(1));
   Bytes& document = manifest.plan.document;
   constexpr std::size_t kVersionAt = 4 + std::string_view("CHORUS/1/plan").size();
-  document[kVersionAt] = 2;
+  document[kVersionAt] = plan::RoundPlan::kVersion + 1;
   document.resize(document.size() + 100);
   manifest.plan = protocol::sign_document(protocol::kManifestLabel, document, coordinator.signing_key());
   expect_refused(manifest, ErrorCode::unsupported_version, true);
   ASSERT_TRUE(device.last<protocol::Decline>());
   EXPECT_EQ(device.last<protocol::Decline>()->session, ByteArray<32>{});
-  EXPECT_EQ(device.last<protocol::Decline>()->sentence, "the plan has version 2; this build speaks 1");
+  EXPECT_EQ(device.last<protocol::Decline>()->sentence, "the plan has version 3; this build speaks 2");
   EXPECT_TRUE(is_permanent(device.end_code())) << "the answer is a newer program";
 }
 

@@ -7,13 +7,11 @@
 #include <fmt/format.h>
 
 #include "common/model/expected_tensors.hpp"
-#include "common/model/private_layout.hpp"
 #include "common/model/settings_reader.hpp"
 
 namespace chorus::model::ials {
 namespace {
 
-constexpr int kBits = 24;
 constexpr std::uint32_t kMostRank = 128;
 constexpr std::uint32_t kMostPasses = 16;
 // Of μ²: the counts, and each answer's Gram matrix; the rest is for the tastes, later answers getting more.
@@ -62,11 +60,12 @@ const std::vector<SettingDescription>& private_settings() {
 Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelShape& shape) {
   SettingsReader reader("ials", private_settings(), given);
   Options options;
+  PrivateQuestions::Terms terms;
   static_cast<void>(reader.choice("update", kUpdates));
-  options.mu = reader.number("mu", 0, 1e3);
+  terms.mu = reader.number("mu", 0, 1e3);
   const double people = reader.number("people", 1, 1e12);
-  options.per_cohort = reader.choice("against", kAgainst) == kAgainst[1];
-  options.cohort = static_cast<std::uint32_t>(reader.integer("cohort", 1, 1'000'000));
+  terms.per_cohort = reader.choice("against", kAgainst) == kAgainst[1];
+  terms.cohort = static_cast<std::uint32_t>(reader.integer("cohort", 1, 1'000'000));
   options.features = reader.choice("features", kSwitch) == "on";
   const std::optional<std::uint64_t> rank = reader.integer_or_auto("rank", 1, kMostRank);
   const std::optional<std::uint64_t> asked_passes = reader.integer_or_auto("passes", 1, kMostPasses);
@@ -78,88 +77,48 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
 
   // Noise is the same for any crowd and a sum grows with it: so many times more people are like so many times the
   // budget. Chosen on one split of public film ratings taken for events.
-  const double budget = options.mu > 0 ? options.mu * people / kUsualPeople : kNoNoise;
+  const double budget = terms.mu > 0 ? terms.mu * people / kUsualPeople : kNoNoise;
   options.rank = static_cast<std::uint32_t>(rank.value_or(budget < kSmallBudget ? 8 : budget < kNoNoise ? 16 : 32));
   const auto passes = static_cast<std::uint32_t>(asked_passes.value_or(budget < kLargeBudget ? 2 : 3));
 
-  const std::uint32_t n = shape.max_contributors;
   const std::size_t d = options.rank;
-  std::vector<Asked> asked;
-  const auto ask = [&](std::vector<plan::TensorLayout> tensors, std::vector<plan::ClipGroup> groups,
-                       double z) -> Status {
-    CHORUS_TRY(auto layout, plan::UpdateLayout::create(std::move(tensors), kBits, n));
-    const std::uint64_t squared = plan::squared_sensitivity(layout, groups, shape.contract.max_items_per_user);
-    asked.push_back({.layout = std::move(layout),
-                     .privacy = {.groups = std::move(groups),
-                                 .most_items = shape.contract.max_items_per_user,
-                                 .noise_multiplier = z,
-                                 .cohort = options.per_cohort ? options.cohort : 0},
-                     .sensitivity = std::sqrt(static_cast<double>(squared))});
-    return {};
-  };
-  const auto multiplier = [&](double share) { return options.mu > 0 ? 1 / (options.mu * std::sqrt(share)) : 0; };
-  const auto scale_for = [&](double clip, double z) {
-    return noisy_scale(kBits, clip, 1.1 * z * clip / std::sqrt(kHonest), n);
-  };
+  PrivateQuestions questions(shape, terms);
+  // Rounding lengthens a contribution a little.
+  const auto scale_for = [&](double clip, double z) { return questions.scale_for(clip, 1.1 * clip, z); };
   {
-    const double z = multiplier(kCountShare);
+    const double z = questions.multiplier(kCountShare);
     const int scale = scale_for(1, z);
     const double norm = std::sqrt(1 + 2 * kDeviceMark * kDeviceMark);
-    CHORUS_TRY_DO(ask({noisy_tensor("share", shape.items, 1, true, 1, scale),
-                       noisy_tensor("totals", 1, 2, false, kDeviceMark, scale)},
-                      {{.tensors = 2, .norm = std::ldexp(norm, scale)}}, z));
+    CHORUS_TRY_DO(questions.ask({noisy_tensor("share", shape.items, 1, true, 1, scale),
+                                 noisy_tensor("totals", 1, 2, false, kDeviceMark, scale)},
+                                {{.tensors = 2, .norm = std::ldexp(norm, scale)}}, z));
   }
   for (std::uint32_t pass = 0; pass < passes; ++pass) {
     const double share = share_of_pass(pass, passes);
-    const double z = multiplier(share + kGramShare);
+    const double z = questions.multiplier(share + kGramShare);
     const int scale = scale_for(kTasteNorm, z);
     // The Gram matrix's scale gives it about its small share: shares are as the squares of Δ in ring units.
     const double wanted = kTasteNorm / kGramNorm * std::sqrt(kGramShare / share) * std::ldexp(1, scale);
     int coarse = scale;
     while (std::ldexp(1, coarse) > wanted * 1.42 && coarse > -8) --coarse;
-    CHORUS_TRY_DO(ask(
+    CHORUS_TRY_DO(questions.ask(
         {noisy_tensor("tastes", shape.items, d, true, kTasteNorm, scale),
          noisy_tensor("gram", 1, d * (d + 1) / 2, false, kGramNorm, coarse)},
         {{.tensors = 1, .norm = std::ldexp(kTasteNorm, scale)}, {.tensors = 1, .norm = std::ldexp(kGramNorm, coarse)}},
         z));
   }
-  LayoutMaker measure(shape, kBits);
-  measure.once("devices", 1, 1, 1, LayoutMaker::Numbers::whole);
-  CHORUS_TRY(plan::UpdateLayout measure_layout, std::move(measure).make());
-  return std::unique_ptr<Model>(
-      new Private(std::move(settings), options, shape, std::move(asked), std::move(measure_layout)));
+  return std::unique_ptr<Model>(new Private(std::move(settings), options, shape, std::move(questions)));
 }
 
-Private::Private(Settings settings, const Options& options, const ModelShape& shape, std::vector<Asked> asked,
-                 plan::UpdateLayout measure)
-    : settings_(std::move(settings)),
-      options_(options),
-      shape_(shape),
-      asked_(std::move(asked)),
-      measure_(std::move(measure)) {}
-
-const Private::Asked* Private::asked(plan::Purpose purpose, std::uint64_t training_rounds) const noexcept {
-  if (purpose == plan::Purpose::measure) return nullptr;
-  const std::uint64_t place = purpose == plan::Purpose::survey ? 0 : training_rounds + 1;
-  return place < asked_.size() ? &asked_[place] : nullptr;
-}
+Private::Private(Settings settings, const Options& options, const ModelShape& shape, PrivateQuestions questions)
+    : settings_(std::move(settings)), options_(options), shape_(shape), questions_(std::move(questions)) {}
 
 plan::UpdateLayout Private::layout(plan::Purpose purpose, std::uint64_t training_rounds) const {
-  const Asked* const question = asked(purpose, training_rounds);
-  return question == nullptr ? measure_ : question->layout;
+  return questions_.layout(purpose, training_rounds);
 }
 
 std::optional<PrivateQuestion> Private::privacy(plan::Purpose purpose, std::uint64_t training_rounds) const {
-  const Asked* const question = asked(purpose, training_rounds);
-  if (question == nullptr || !(question->privacy.noise_multiplier > 0)) return std::nullopt;
-  return question->privacy;
-}
-
-double Private::deviation(const Asked& asked, std::size_t t, std::uint64_t contributors) const noexcept {
-  const auto all = static_cast<double>(contributors);
-  const double counted = kHonest * (options_.per_cohort ? std::min<double>(options_.cohort, all) : all);
-  const double one = asked.privacy.noise_multiplier * asked.sensitivity / std::sqrt(std::max(counted, 1.0));
-  return std::ldexp(one * std::sqrt(all), -asked.layout.tensors()[t].scale_log2);
+  return questions_.privacy(purpose, training_rounds);
 }
 
 double Private::weighted(const TensorSet& shared, double events, double others) const noexcept {
@@ -195,11 +154,7 @@ std::span<const float> Private::popularity(const TensorSet& shared) const noexce
 }
 
 Quality Private::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
-  Quality quality;
-  if (purpose == plan::Purpose::measure && sums[0][0] > 0) {
-    quality.devices = static_cast<std::uint64_t>(std::lround(sums[0][0]));
-  }
-  return quality;
+  return PrivateQuestions::quality(purpose, sums);
 }
 
 }  // namespace chorus::model::ials

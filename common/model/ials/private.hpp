@@ -19,6 +19,7 @@
 
 #include "common/model/ials/ials.hpp"
 #include "common/model/item_features.hpp"
+#include "common/model/private_questions.hpp"
 
 namespace chorus::model::ials {
 
@@ -41,7 +42,7 @@ class Private final : public Model {
   [[nodiscard]] const Settings& settings() const noexcept override { return settings_; }
   [[nodiscard]] const ModelShape& shape() const noexcept override { return shape_; }
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override {
-    return static_cast<std::uint32_t>(asked_.size() - 1);
+    return static_cast<std::uint32_t>(questions_.size() - 1);
   }
   [[nodiscard]] std::uint32_t most_rounds() const noexcept override { return preset_rounds(); }
   [[nodiscard]] bool needs_survey() const noexcept override { return true; }
@@ -69,16 +70,7 @@ class Private final : public Model {
   [[nodiscard]] std::span<const float> popularity(const TensorSet& shared) const noexcept override;
 
  private:
-  // A question with its layout and its noise; the first is the survey.
-  struct Asked {
-    plan::UpdateLayout layout;
-    PrivateQuestion privacy;  // the multiplier is 0 without a budget
-    double sensitivity = 0;   // of the whole contribution, in ring units
-  };
   struct Options {
-    double mu = 0;             // 0: no noise
-    bool per_cohort = false;   // the budget is against the coordinator, who sees every cohort's sum
-    std::uint32_t cohort = 0;  // members of one
     bool features = true;
     std::uint32_t rank = 0;        // d
     std::optional<double> lambda;  // absent: from the counts
@@ -86,13 +78,8 @@ class Private final : public Model {
     std::uint64_t seed = 0;        // of the initial factors
   };
 
-  Private(Settings settings, const Options& options, const ModelShape& shape, std::vector<Asked> asked,
-          plan::UpdateLayout measure);
+  Private(Settings settings, const Options& options, const ModelShape& shape, PrivateQuestions questions);
 
-  // The question of a round; nothing for measuring, or after the last.
-  [[nodiscard]] const Asked* asked(plan::Purpose purpose, std::uint64_t training_rounds) const noexcept;
-  // The standard deviation of the noise in a number of tensor t of a round's sum.
-  [[nodiscard]] double deviation(const Asked& asked, std::size_t t, std::uint64_t contributors) const noexcept;
   // λ (events + α others)
   [[nodiscard]] double weighted(const TensorSet& shared, double events, double others) const noexcept;
 
@@ -101,9 +88,9 @@ class Private final : public Model {
   void contribute_tastes(const TensorSet& shared, std::span<const Observation> training, ring::Contribution& out) const;
 
   // --- coordinator
-  void apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+  void apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                     std::uint64_t contributors) const;
-  void apply_tastes(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+  void apply_tastes(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                     std::uint64_t contributors) const;
   void write_gram(TensorSet& shared) const;
   // ρ, of the factors that the published items will give.
@@ -112,8 +99,7 @@ class Private final : public Model {
   Settings settings_;
   Options options_;
   ModelShape shape_;
-  std::vector<Asked> asked_;
-  plan::UpdateLayout measure_;
+  PrivateQuestions questions_;
 };
 
 // Indices of the shared tensors, and of the numbers of the scale.

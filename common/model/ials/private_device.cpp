@@ -55,7 +55,7 @@ void Private::contribute(plan::Purpose purpose, const TensorSet& shared, const L
   Observations kept;
   const auto training = latest(data.training, shape_.contract.max_items_per_user, kept);
   const std::uint64_t rounds = training_rounds(shared);
-  const Asked* const question = asked(purpose, rounds);
+  const AskedQuestion* const question = questions_.of(purpose, rounds);
   out.reset(layout(purpose, rounds), question == nullptr ? 0 : training.size());
   if (training.empty()) return;
   if (question == nullptr) {
@@ -63,7 +63,7 @@ void Private::contribute(plan::Purpose purpose, const TensorSet& shared, const L
     return;
   }
   std::ranges::transform(training, out.items.begin(), &Observation::item);
-  if (question != &asked_.front()) return contribute_tastes(shared, training, out);
+  if (question->number != 0) return contribute_tastes(shared, training, out);
   // Squared norm: n_u (1/√n_u)² + 2 kDeviceMark² at most, for every person.
   const auto n = static_cast<double>(training.size());
   std::ranges::fill(out.rows, 1 / std::sqrt(n));

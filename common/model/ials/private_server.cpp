@@ -135,14 +135,11 @@ Status Private::step(plan::Purpose purpose, ServerState& state, std::span<const 
                      std::uint64_t contributors) const {
   CHORUS_TRY_DO(check_shared(state.shared));
   CHORUS_ENSURE(purpose != plan::Purpose::measure, "a measuring round has no server step");
-  const Asked* const question = asked(purpose, training_rounds(state.shared));
-  if (question == nullptr) {
-    return fail(ErrorCode::budget_exhausted,
-                fmt::format("all {} questions that the privacy budget pays for have been asked", asked_.size()));
-  }
+  const AskedQuestion* const question = questions_.of(purpose, training_rounds(state.shared));
+  if (question == nullptr) return questions_.all_asked();
   CHORUS_TRY_DO(check_sums(question->layout, sums));
   ServerState next = state;
-  if (question == &asked_.front()) {
+  if (question->number == 0) {
     apply_counts(next, sums, *question, contributors);
   } else {
     apply_tastes(next, sums, *question, contributors);
@@ -156,11 +153,11 @@ Status Private::step(plan::Purpose purpose, ServerState& state, std::span<const 
   return {};
 }
 
-void Private::apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+void Private::apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                            std::uint64_t contributors) const {
   const double devices = std::max(1.0, sums[1][0] / kDeviceMark);
   const double events = std::clamp(sums[1][1] / kDeviceMark * kMostEvents, devices, devices * kMostEvents);
-  const Denoised counts = denoise_counts(sums[0], deviation(asked, 0, contributors));
+  const Denoised counts = denoise_counts(sums[0], questions_.deviation(asked, 0, contributors));
   std::vector<float>& popularity = state.shared.tensors[private_tensor::kPopularity].values;
   std::vector<float>& weight = state.shared.tensors[private_tensor::kWeight].values;
   double total = 0;
@@ -186,7 +183,7 @@ void Private::apply_counts(ServerState& state, std::span<const std::vector<doubl
   said[private_scale::kLambda] = static_cast<float>(std::clamp(lambda, kLeastLambda, kMostLambda));
 }
 
-void Private::apply_tastes(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+void Private::apply_tastes(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                            std::uint64_t contributors) const {
   const std::size_t d = options_.rank;
   const std::size_t m = shape_.items;
@@ -196,13 +193,14 @@ void Private::apply_tastes(ServerState& state, std::span<const std::vector<doubl
   const std::vector<float>& said = state.shared.tensors[private_tensor::kScale].values;
   const double length = double{said[private_scale::kLength]};
   const double devices = double{said[private_scale::kDevices]};
-  const double noise = deviation(asked, 0, contributors);
+  const double noise = questions_.deviation(asked, 0, contributors);
 
   // P = U diag(γ) Uᵀ; what noise alone would make of an eigenvalue is its floor.
   SmallMatrix gram = symmetric(sums[1], d);
   for (double& x : gram) x *= length * length;
   SymmetricEigen eigen = symmetric_eigen(gram, d);
-  const double floor = length * length * deviation(asked, 1, contributors) * std::sqrt(static_cast<double>(d));
+  const double floor =
+      length * length * questions_.deviation(asked, 1, contributors) * std::sqrt(static_cast<double>(d));
   for (double& gamma : eigen.values) gamma = std::max(gamma, floor);
 
   // Weights are h_i over the length of the person's, which is about √n_u times their root mean square.

@@ -8,13 +8,11 @@
 
 #include "common/base/check.hpp"
 #include "common/model/expected_tensors.hpp"
-#include "common/model/private_layout.hpp"
 #include "common/model/settings_reader.hpp"
 
 namespace chorus::model::mf {
 namespace {
 
-constexpr int kBits = 24;
 // Of the roster: what the noise is sized for when a cohort loses members and some of the others lie (δ = .15, γ = .05).
 constexpr double kHonest = 0.8;
 
@@ -40,34 +38,28 @@ std::size_t triangle(std::size_t n) {
   return n * (n + 1) / 2;
 }
 
-int finest_scale(double clip, double sensitivity, double multiplier, std::uint32_t contributors) {
-  return noisy_scale(kBits, clip, multiplier * sensitivity / std::sqrt(kHonest), contributors);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelShape& shape) {
   SettingsReader reader("mf", descriptions(), given);
   Options options;
+  PrivateQuestions::Terms terms;
   static_cast<void>(reader.choice("update", kUpdates));
-  options.mu = reader.number("mu", 0, 1e3);
+  terms.mu = reader.number("mu", 0, 1e3);
   const double people = reader.number("people", 1, 1e12);
-  options.per_cohort = reader.choice("against", kAgainst) == kAgainst[1];
-  options.cohort = static_cast<std::uint32_t>(reader.integer("cohort", 1, 1'000'000));
+  terms.per_cohort = reader.choice("against", kAgainst) == kAgainst[1];
+  terms.cohort = static_cast<std::uint32_t>(reader.integer("cohort", 1, 1'000'000));
   options.features = reader.choice("features", kSwitch) == "on";
   const std::optional<double> clip = reader.number_or_auto("clip", 1e-3, 1e3);
   CHORUS_TRY(Settings settings, std::move(reader).finish());
   CHORUS_TRY_DO(check_shape("mf", dataset::Feedback::ratings, shape));
 
-  Recipe recipe = recipe_for(options.mu, people);
+  Recipe recipe = recipe_for(terms.mu, people);
   if (clip) recipe.residual_clip = *clip;
-  const double mu = options.mu;
-  const std::uint32_t most_items = shape.contract.max_items_per_user;
-  const std::uint32_t n = shape.max_contributors;
-  std::vector<Asked> asked;
+  PrivateQuestions questions(shape, terms);
   for (const Step& step : steps_of(recipe)) {
     const bool residuals = step.question == Question::residuals;
-    const double z = mu > 0 ? 1 / (mu * std::sqrt(step.share + (residuals ? kCurvatureShare : 0))) : 0;
+    const double z = questions.multiplier(step.share + (residuals ? kCurvatureShare : 0));
     std::vector<plan::TensorLayout> tensors;
     std::vector<plan::ClipGroup> groups;
     const auto group = [&](double norm, int scale, std::size_t count) {
@@ -75,27 +67,27 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
     };
     switch (step.question) {
       case Question::counts: {
-        const int scale = finest_scale(1, 1.1, z, n);
+        const int scale = questions.scale_for(1, 1.1, z);
         tensors.push_back(noisy_tensor("share", shape.items, 1, true, 1, scale));
         tensors.push_back(noisy_tensor("devices", 1, 1, false, kDeviceMark, scale));
         group(std::sqrt(1 + kDeviceMark * kDeviceMark), scale, 2);
         break;
       }
       case Question::means: {
-        const int scale = finest_scale(1, 1, z, n);
+        const int scale = questions.scale_for(1, 1, z);
         tensors.push_back(noisy_tensor("means", shape.items, 2, true, 1, scale));
         group(1, scale, 1);
         break;
       }
       case Question::taste: {
-        const int scale = finest_scale(recipe.taste_clip, recipe.taste_clip, z, n);
+        const int scale = questions.scale_for(recipe.taste_clip, recipe.taste_clip, z);
         tensors.push_back(noisy_tensor("taste", 1, triangle(kPrivateFeatures), false, recipe.taste_clip, scale));
         group(recipe.taste_clip, scale, 1);
         break;
       }
       case Question::residuals: {
         const double clip_of_curvature = curvature_clip(recipe);
-        const int scale = finest_scale(recipe.residual_clip, recipe.residual_clip, z, n);
+        const int scale = questions.scale_for(recipe.residual_clip, recipe.residual_clip, z);
         // The curvature's scale gives it about its small share: shares are as the squares of Δ in ring units.
         const double wanted =
             recipe.residual_clip / clip_of_curvature * std::sqrt(kCurvatureShare / step.share) * std::ldexp(1, scale);
@@ -108,57 +100,26 @@ Result<std::unique_ptr<Model>> Private::make(const Settings& given, const ModelS
         break;
       }
     }
-    auto layout = plan::UpdateLayout::create(std::move(tensors), kBits, n);
-    if (!layout) return fail(layout.error());
-    const std::uint64_t squared = plan::squared_sensitivity(*layout, groups, most_items);
-    asked.push_back({.question = step.question,
-                     .layout = std::move(*layout),
-                     .privacy = {.groups = std::move(groups),
-                                 .most_items = most_items,
-                                 .noise_multiplier = z,
-                                 .cohort = options.per_cohort ? options.cohort : 0},
-                     .sensitivity = std::sqrt(static_cast<double>(squared))});
+    CHORUS_TRY_DO(questions.ask(std::move(tensors), std::move(groups), z));
   }
-  LayoutMaker measure(shape, kBits);
-  measure.once("devices", 1, 1, 1, LayoutMaker::Numbers::whole);
-  CHORUS_TRY(plan::UpdateLayout measure_layout, std::move(measure).make());
-  return std::unique_ptr<Model>(
-      new Private(std::move(settings), options, recipe, shape, std::move(asked), std::move(measure_layout)));
+  return std::unique_ptr<Model>(new Private(std::move(settings), options, recipe, shape, std::move(questions)));
 }
 
 Private::Private(Settings settings, const Options& options, const Recipe& recipe, const ModelShape& shape,
-                 std::vector<Asked> asked, plan::UpdateLayout measure)
+                 PrivateQuestions questions)
     : settings_(std::move(settings)),
       options_(options),
       recipe_(recipe),
       shape_(shape),
-      asked_(std::move(asked)),
-      measure_(std::move(measure)) {}
-
-const Private::Asked* Private::asked(plan::Purpose purpose, std::uint64_t training_rounds) const noexcept {
-  if (purpose == plan::Purpose::measure) return nullptr;
-  const std::uint64_t place = purpose == plan::Purpose::survey ? 0 : training_rounds + 1;
-  return place < asked_.size() ? &asked_[place] : nullptr;
-}
+      steps_(steps_of(recipe)),
+      questions_(std::move(questions)) {}
 
 plan::UpdateLayout Private::layout(plan::Purpose purpose, std::uint64_t training_rounds) const {
-  const Asked* const question = asked(purpose, training_rounds);
-  return question == nullptr ? measure_ : question->layout;
+  return questions_.layout(purpose, training_rounds);
 }
 
 std::optional<PrivateQuestion> Private::privacy(plan::Purpose purpose, std::uint64_t training_rounds) const {
-  const Asked* const question = asked(purpose, training_rounds);
-  if (question == nullptr || !(question->privacy.noise_multiplier > 0)) return std::nullopt;
-  return question->privacy;
-}
-
-double Private::deviation(const Asked& asked, std::size_t t, std::uint64_t contributors) const noexcept {
-  // Each device's σ is z Δ / √N for N honest ones among those that the budget counts on; `contributors` add it up.
-  const double counted =
-      kHonest * (options_.per_cohort ? std::min<double>(options_.cohort, static_cast<double>(contributors))
-                                     : static_cast<double>(contributors));
-  const double one = asked.privacy.noise_multiplier * asked.sensitivity / std::sqrt(std::max(counted, 1.0));
-  return std::ldexp(one * std::sqrt(static_cast<double>(contributors)), -asked.layout.tensors()[t].scale_log2);
+  return questions_.privacy(purpose, training_rounds);
 }
 
 Status Private::check_shared(const TensorSet& shared) const {
@@ -193,11 +154,7 @@ std::span<const float> Private::popularity(const TensorSet& shared) const noexce
 }
 
 Quality Private::quality(plan::Purpose purpose, std::span<const std::vector<double>> sums) const {
-  Quality quality;
-  if (purpose == plan::Purpose::measure && sums[0][0] > 0) {
-    quality.devices = static_cast<std::uint64_t>(std::lround(sums[0][0]));
-  }
-  return quality;
+  return PrivateQuestions::quality(purpose, sums);
 }
 
 }  // namespace chorus::model::mf

@@ -26,6 +26,7 @@
 #include "common/model/layout_maker.hpp"
 #include "common/model/mf/private_recipe.hpp"
 #include "common/model/model.hpp"
+#include "common/model/private_questions.hpp"
 #include "common/model/registry.hpp"
 #include "common/model/ridge.hpp"
 
@@ -51,7 +52,7 @@ class Private final : public Model {
   [[nodiscard]] const Settings& settings() const noexcept override { return settings_; }
   [[nodiscard]] const ModelShape& shape() const noexcept override { return shape_; }
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override {
-    return static_cast<std::uint32_t>(asked_.size() - 1);
+    return static_cast<std::uint32_t>(questions_.size() - 1);
   }
   [[nodiscard]] std::uint32_t most_rounds() const noexcept override { return preset_rounds(); }
   [[nodiscard]] bool needs_survey() const noexcept override { return true; }
@@ -79,28 +80,13 @@ class Private final : public Model {
   [[nodiscard]] std::span<const float> popularity(const TensorSet& shared) const noexcept override;
 
  private:
-  // A question with its layout and its noise.
-  struct Asked {
-    Question question = Question::counts;
-    plan::UpdateLayout layout;
-    PrivateQuestion privacy;  // the multiplier is 0 without a budget
-    double sensitivity = 0;   // of the whole contribution, in ring units
-  };
   struct Options {
-    double mu = 0;             // 0: no noise
-    bool per_cohort = false;   // the budget is against the coordinator, who sees every cohort's sum
-    std::uint32_t cohort = 0;  // members of one
     bool features = true;
     double residual_clip = 0;
   };
 
   Private(Settings settings, const Options& options, const Recipe& recipe, const ModelShape& shape,
-          std::vector<Asked> asked, plan::UpdateLayout measure);
-
-  // The question of a round; nothing for measuring, or after the last.
-  [[nodiscard]] const Asked* asked(plan::Purpose purpose, std::uint64_t training_rounds) const noexcept;
-  // The standard deviation of the noise in a number of tensor t of a round's sum.
-  [[nodiscard]] double deviation(const Asked& asked, std::size_t t, std::uint64_t contributors) const noexcept;
+          PrivateQuestions questions);
 
   // --- device
   struct Solved {
@@ -120,13 +106,13 @@ class Private final : public Model {
                                                                std::span<const Observation> training);
 
   // --- coordinator
-  void apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+  void apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                     std::uint64_t contributors) const;
-  void apply_means(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+  void apply_means(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                    std::uint64_t contributors) const;
-  void apply_taste(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+  void apply_taste(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                    std::uint64_t contributors) const;
-  void apply_residuals(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+  void apply_residuals(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                        std::uint64_t contributors) const;
   // f_i of all items, standardised with the counts as weights; remembers how. [items × K]
   [[nodiscard]] std::vector<double> features(ServerState& state, bool with_means) const;
@@ -136,8 +122,8 @@ class Private final : public Model {
   Options options_;
   Recipe recipe_;
   ModelShape shape_;
-  std::vector<Asked> asked_;  // the first is the survey
-  plan::UpdateLayout measure_;
+  std::vector<Step> steps_;  // what each question is
+  PrivateQuestions questions_;
 };
 
 // Indices of the shared tensors.

@@ -69,7 +69,7 @@ void Private::contribute(plan::Purpose purpose, const TensorSet& shared, const L
   Observations kept;
   const auto training = latest(data.training, shape_.contract.max_items_per_user, kept);
   const std::uint64_t rounds = training_rounds(shared);
-  const Asked* const question = asked(purpose, rounds);
+  const AskedQuestion* const question = questions_.of(purpose, rounds);
   const bool per_item = question != nullptr && question->layout.items() > 0;
   out.reset(layout(purpose, rounds), per_item ? training.size() : 0);
   if (training.empty()) return;
@@ -78,7 +78,7 @@ void Private::contribute(plan::Purpose purpose, const TensorSet& shared, const L
     return;
   }
   if (per_item) std::ranges::transform(training, out.items.begin(), &Observation::item);
-  switch (question->question) {
+  switch (steps_[question->number].question) {
     case Question::counts:
       return contribute_counts(training, out);
     case Question::means:

@@ -14,11 +14,11 @@ constexpr double kForget = 1.2;  // of P between passes: the linearisation moves
 
 }  // namespace
 
-void Private::apply_residuals(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+void Private::apply_residuals(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                               std::uint64_t contributors) const {
   const std::size_t m = shape_.items;
   const std::size_t n = recipe_.rank + 1;
-  const double noise = deviation(asked, 0, contributors);
+  const double noise = questions_.deviation(asked, 0, contributors);
   const std::vector<double>& mass = hidden(state, kMass);
   const std::vector<float>& emphasis = state.shared.tensors[private_tensor::kEmphasis].values;
   const std::vector<float>& counts = state.shared.tensors[private_tensor::kPopularity].values;

@@ -159,14 +159,11 @@ Status Private::step(plan::Purpose purpose, ServerState& state, std::span<const 
                      std::uint64_t contributors) const {
   CHORUS_TRY_DO(check_shared(state.shared));
   CHORUS_ENSURE(purpose != plan::Purpose::measure, "a measuring round has no server step");
-  const Asked* const question = asked(purpose, training_rounds(state.shared));
-  if (question == nullptr) {
-    return fail(ErrorCode::budget_exhausted,
-                fmt::format("all {} questions that the privacy budget pays for have been asked", asked_.size()));
-  }
+  const AskedQuestion* const question = questions_.of(purpose, training_rounds(state.shared));
+  if (question == nullptr) return questions_.all_asked();
   CHORUS_TRY_DO(check_sums(question->layout, sums));
   ServerState next = state;
-  switch (question->question) {
+  switch (steps_[question->number].question) {
     case Question::counts:
       apply_counts(next, sums, *question, contributors);
       break;
@@ -187,10 +184,10 @@ Status Private::step(plan::Purpose purpose, ServerState& state, std::span<const 
   return {};
 }
 
-void Private::apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+void Private::apply_counts(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                            std::uint64_t contributors) const {
   hidden(state, kPeople)[0] = std::max(sums[1][0] / kDeviceMark, 1.0);
-  Denoised counts = denoise_counts(sums[0], deviation(asked, 0, contributors));
+  Denoised counts = denoise_counts(sums[0], questions_.deviation(asked, 0, contributors));
   std::vector<float>& popularity = state.shared.tensors[private_tensor::kPopularity].values;
   std::vector<float>& weight = state.shared.tensors[private_tensor::kWeight].values;
   for (std::size_t i = 0; i < shape_.items; ++i) {
@@ -200,10 +197,10 @@ void Private::apply_counts(ServerState& state, std::span<const std::vector<doubl
   hidden(state, kCountVariance) = std::move(counts.variance);
 }
 
-void Private::apply_means(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+void Private::apply_means(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                           std::uint64_t contributors) const {
   const std::size_t m = shape_.items;
-  const double noise = deviation(asked, 0, contributors);
+  const double noise = questions_.deviation(asked, 0, contributors);
   const double alpha = recipe_.count_part;
   const double beta = std::sqrt(1 - alpha * alpha) / recipe_.mean_clip;
   const std::vector<float>& counts = state.shared.tensors[private_tensor::kPopularity].values;
@@ -315,10 +312,10 @@ void Private::apply_means(ServerState& state, std::span<const std::vector<double
   place_items(state, features(state, true));
 }
 
-void Private::apply_taste(ServerState& state, std::span<const std::vector<double>> sums, const Asked& asked,
+void Private::apply_taste(ServerState& state, std::span<const std::vector<double>> sums, const AskedQuestion& asked,
                           std::uint64_t contributors) const {
   const double people = hidden(state, kPeople)[0];
-  const double noise = recipe_.taste_rate * deviation(asked, 0, contributors) / people;
+  const double noise = recipe_.taste_rate * questions_.deviation(asked, 0, contributors) / people;
   SmallMatrix s = symmetric(sums[0], kK);
   for (double& x : s) x *= recipe_.taste_rate / people;
   // Directions in which no item has a feature hold noise alone.

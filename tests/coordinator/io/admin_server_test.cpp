@@ -95,7 +95,14 @@ TEST_F(AdminServerTest, WhilePausedNoRoundOpensAndAfterwardsTheJobGoesOn) {
   }
   // All four wait, and nothing happens.
   const auto status = [&] { return get("/api/status")->body; };
-  while (status().find("\"ready\":4") == std::string::npos) std::this_thread::yield();
+  const auto latest = std::chrono::steady_clock::now() + kLong;
+  while (status().find("\"ready\":4") == std::string::npos) {
+    if (std::chrono::steady_clock::now() > latest) {
+      ADD_FAILURE() << "the devices never waited: " << status();
+      break;
+    }
+    std::this_thread::yield();
+  }
   EXPECT_THAT(status(), HasSubstr("\"phase\":\"gathering\",\"paused\":true"));
   ASSERT_TRUE(admin_post(state(), "/api/resume").has_value());
   for (auto& thread : threads) thread.join();

@@ -68,10 +68,10 @@ using SentBytes = std::array<std::uint64_t, kSentKinds>;
 
 struct CohortOutcome {
   ring::CohortSum sum;
-  std::vector<std::uint32_t> survivors;  // indices into `updates`
-  std::vector<std::uint64_t> bytes_up;   // a member
-  std::vector<SentBytes> sent;           // the same, message by message
-  std::vector<std::uint64_t> bytes_down;
+  std::vector<std::uint32_t> survivors = {};  // indices into `updates`
+  std::vector<std::uint64_t> bytes_up = {};   // a member
+  std::vector<SentBytes> sent = {};           // the same, message by message
+  std::vector<std::uint64_t> bytes_down = {};
 };
 
 // Watches what a session costs; the benchmarks implement it.

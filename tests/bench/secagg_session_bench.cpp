@@ -219,7 +219,7 @@ Session run(const Options& options, const sim::EnrolledDevices& devices, crypto:
   }
   // Dropouts after Shares and before the masked update, spread over the roster.
   for (std::uint32_t k = 0; k < lost; ++k) run.silence[k * options.clients / lost] = sim::Silence::before_masked;
-  Session session{.outcome = {ring::CohortSum(layout), {}, {}, {}}, .meter = Meter(options.clients)};
+  Session session{.outcome = {.sum = ring::CohortSum(layout)}, .meter = Meter(options.clients)};
   run.meter = &session.meter;
   run.threads = std::thread::hardware_concurrency();
   run.members_know = &members_know;

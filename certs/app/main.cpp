@@ -214,7 +214,7 @@ int run(int argc, char** argv) {
 }  // namespace chorus::certs::app
 
 int main(int argc, char** argv) {
-  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+  if (const auto kept = chorus::crypto::keep_memory_private(argv); !kept) {
     std::fprintf(stderr, "chorus-certs: %s\n", kept.error().to_string().c_str());
     return 1;
   }

@@ -238,7 +238,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   // What this process writes is its user's alone, and what it holds is its own.
   ::umask(077);
-  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+  if (const auto kept = chorus::crypto::keep_memory_private(argv); !kept) {
     std::fprintf(stderr, "chorus-client: %s\n", kept.error().to_string().c_str());
     return 1;
   }

@@ -61,6 +61,9 @@ target_compile_options(chorus_flags INTERFACE -Wall -Wextra -Wconversion -Wshado
 target_compile_options(chorus_flags INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_link_libraries(chorus_flags INTERFACE Threads::Threads)
 
+# The table of addresses is filled at the start and read-only from then on.
+add_link_options(-Wl,-z,relro,-z,now)
+
 set(CHORUS_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize=")
 if(CHORUS_SANITIZE)
   add_compile_options(-fsanitize=${CHORUS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
@@ -127,11 +130,12 @@ function(chorus_executable name)
   add_dependencies(chorus_tests ${name})
 endfunction()
 
-# chorus_test(folder [IO] DEPS targets... [TIMEOUT seconds]): one executable a folder under tests/, test_<folder with _>.
+# chorus_test(folder [IO] DEPS targets... [TIMEOUT seconds] [ENVIRONMENT name=value]): one executable a folder under
+# tests/, test_<folder with _>.
 # Without IO the folder's tests are pure: labelled so, and run by the sanitizers in CI. An IO test is built after the
 # executables, which it may start.
 function(chorus_test folder)
-  cmake_parse_arguments(ARG "IO" "TIMEOUT" "DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "IO" "TIMEOUT;ENVIRONMENT" "DEPS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${folder}/*.cpp)
   if(NOT sources)
     return()
@@ -162,5 +166,5 @@ function(chorus_test folder)
   endif()
   # Found when the tests run, not when they are linked: a test that was not built fails by its absence.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 TEST_PREFIX "${folder}/"
-                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${labels})
+                       PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS ${labels} ENVIRONMENT "${ARG_ENVIRONMENT}")
 endfunction()

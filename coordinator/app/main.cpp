@@ -33,7 +33,7 @@ int print(std::string_view text) {
 int main(int argc, char** argv) {
   // What this process writes (state, trace) is its user's alone, and what it holds is its own.
   ::umask(077);
-  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+  if (const auto kept = chorus::crypto::keep_memory_private(argv); !kept) {
     complain(kept.error());
     return kFailed;
   }

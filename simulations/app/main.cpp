@@ -13,7 +13,7 @@
 
 int main(int argc, char** argv) {
   // Its workers are people's devices.
-  if (const auto kept = chorus::crypto::keep_memory_private(); !kept) {
+  if (const auto kept = chorus::crypto::keep_memory_private(argv); !kept) {
     std::fprintf(stderr, "chorus-sim: %s\n", kept.error().to_string().c_str());
     return 1;
   }

@@ -1,11 +1,13 @@
 // What is left in memory: row 19. Real members and the real coordinator's half run in this process; their secrets are
 // known in advance, because their randomness is, and are searched for at each step and at each end.
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 
 #include <gtest/gtest.h>
 
+#include "common/base/check.hpp"
 #include "common/secagg/shamir.hpp"
 #include "coordinator/round/secure_sum.hpp"
 #include "tests/attacks/member.hpp"
@@ -188,7 +190,9 @@ bool any_begins(const std::vector<std::string>& names, std::string_view prefix) 
 
 class MemoryAttack {
  public:
-  explicit MemoryAttack(std::uint64_t seed) : cohort_(seed) {}
+  explicit MemoryAttack(std::uint64_t seed) : cohort_(seed) {
+    CHORUS_ENSURE(std::getenv("LD_BIND_NOW") != nullptr, "LD_BIND_NOW=1 is set, as every program sets it for itself");
+  }
   // Runs to a point, and returns what is found there.
   std::vector<std::string> found_after(const std::function<void(Cohort&)>& course, bool seeds) {
     cohort_.remember_secrets(scan_);

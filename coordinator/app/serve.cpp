@@ -138,7 +138,8 @@ Status serve(Configured configured, const std::filesystem::path& config) {
   warn_of_expiry(configured.tls);
   provide_open_files(configured.settings.limits);
   CHORUS_TRY(auto store, open_sqlite_store(configured.settings.state));
-  CHORUS_TRY(auto start, start_job(*store, configured.description, std::move(configured.items), configured.key));
+  CHORUS_TRY(auto job, store->job(configured.description.name));
+  CHORUS_TRY(auto start, start_job(*job, configured.description, std::move(configured.items), configured.key));
   log::info("job", {{"name", configured.description.name},
                     {"family", configured.description.family},
                     {"items", start.publisher->catalogue().header.items},
@@ -155,6 +156,7 @@ Status serve(Configured configured, const std::filesystem::path& config) {
                  .admission = std::move(configured.admission),
                  .start = std::move(start),
                  .store = std::move(store),
+                 .job = std::move(job),
                  .random = *random,
                  .floors = plan::kProductionFloors,
                  .reload = [config, certificates = configured.settings.certificates,

@@ -11,7 +11,7 @@ std::string_view sample_coordinator_file() noexcept {
 # <state>/endpoint, one "host:port" a line.
 listen = ["127.0.0.1:7443", "[::1]:7443"]
 
-# The folder of all durable state: coordinator.db, trace.jsonl, endpoint, lock. It is made if it is missing; one
+# The folder of all durable state: coordinator.db, JOB.trace.jsonl, endpoint, lock. It is made if it is missing; one
 # coordinator at a time may use it.
 state = "state"
 

@@ -42,8 +42,12 @@ struct Close {
 
 // Makes the round's number and its charge durable before a device sees it. Back: on_round_reserved().
 struct ReserveRound {
-  RoundId round;
-  privacy::PublishedLedger ledger;
+  Reservation reservation;
+};
+
+// A round that gave nothing, for the record. Nothing comes back.
+struct RecordRound {
+  RoundRecord round;
 };
 
 // Heavy: work->run() on a pool, on as many threads as there are, or inline. Back: on_sum_recovered() with the three of
@@ -150,7 +154,8 @@ struct CatalogueRefused {
 using Log = std::variant<WaitingForDevices, RoundOpened, CohortAborted, MembersDeclined, MemberConvicted, RoundClosed,
                          RoundAborted, VersionPublished, JobFinished, BudgetSpent, CatalogueRefused>;
 
-using Action = std::variant<Send, SendBlob, Close, ReserveRound, RecoverSum, BuildStep, StoreVersion, Stop, Log>;
+using Action =
+    std::variant<Send, SendBlob, Close, ReserveRound, RecordRound, RecoverSum, BuildStep, StoreVersion, Stop, Log>;
 using Actions = std::vector<Action>;
 
 // Writes one line through common/log.

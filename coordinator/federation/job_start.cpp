@@ -72,11 +72,11 @@ Result<dataset::Catalogue> extended(const dataset::Catalogue& current, std::vect
   return catalogue;
 }
 
-Result<JobStart> resume(StoredJob stored, Store& store, const protocol::JobDescription& job,
+Result<JobStart> resume(StoredJob stored, JobStore& store, const protocol::JobDescription& job,
                         std::vector<dataset::CatalogueItem> items, std::shared_ptr<const crypto::SigningKey> key) {
   if (!(stored.job == job)) {
     return fail(ErrorCode::wrong_job,
-                fmt::format("the state folder holds another job: {}. Use another state folder for this job, or set "
+                fmt::format("the state folder holds another job of this name: {}. Give this job another name, or set "
                             "these back",
                             fmt::join(differences(stored.job, job), "; ")));
   }
@@ -90,7 +90,8 @@ Result<JobStart> resume(StoredJob stored, Store& store, const protocol::JobDescr
                                     .surveyed = start.progress.surveyed,
                                     .measured = start.progress.measured,
                                     .ledger = start.progress.ledger,
-                                    .trace_line = growth->trace_line}));
+                                    .trace_line = growth->trace_line},
+                             {}));
   start.publisher = std::move(growth->publisher);
   start.version = std::move(growth->version);
   return start;
@@ -106,7 +107,7 @@ Result<JobStart> new_job(protocol::JobDescription job, std::vector<dataset::Cata
   return JobStart{.publisher = std::move(publisher), .version = std::move(version), .progress = {}};
 }
 
-Result<JobStart> start_job(Store& store, protocol::JobDescription job, std::vector<dataset::CatalogueItem> items,
+Result<JobStart> start_job(JobStore& store, protocol::JobDescription job, std::vector<dataset::CatalogueItem> items,
                            std::shared_ptr<const crypto::SigningKey> key) {
   CHORUS_TRY(auto stored, store.load());
   if (stored) return resume(std::move(*stored), store, job, std::move(items), std::move(key));

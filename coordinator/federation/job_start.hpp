@@ -26,7 +26,7 @@ struct JobStart {
 // more than the stored catalogue's, the model grows first.
 // Errors: wrong_job (the stored job is another one; says what differs), invalid_argument (items were changed or
 // removed), corrupt, and those of Publisher and Store.
-[[nodiscard]] Result<JobStart> start_job(Store& store, protocol::JobDescription job,
+[[nodiscard]] Result<JobStart> start_job(JobStore& store, protocol::JobDescription job,
                                          std::vector<dataset::CatalogueItem> items,
                                          std::shared_ptr<const crypto::SigningKey> key);
 

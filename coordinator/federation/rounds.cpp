@@ -47,8 +47,12 @@ void Federation::consider_round(Moment now) {
     finish_without_budget(std::move(charged.error()));
     return;
   }
+  Reservation reservation{.round = number, .purpose = purpose, .ledger = progress_.ledger};
+  for (const auto& cohort : cohorts) {
+    for (const Drawn& drawn : cohort) reservation.drawn.push_back(drawn.device);
+  }
   phase_ = Reserving{.number = number, .cohorts = std::move(cohorts)};
-  actions_.emplace_back(ReserveRound{.round = number, .ledger = progress_.ledger});
+  actions_.emplace_back(ReserveRound{std::move(reservation)});
 }
 
 void Federation::finish_without_budget(Error reason) {
@@ -91,6 +95,7 @@ void Federation::open_round(const Reserving& reserved, Moment now) {
     enough = enough || all.size() - before >= settings_.cohort_minimum;
   }
   if (!enough) {  // some left while the number was reserved
+    actions_.emplace_back(RecordRound{record_of(collecting.round, "aborted", "too few devices stayed", now)});
     go_on();
     consider_round(now);
     return;
@@ -260,13 +265,14 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
     record.released =
         TraceSum{.contributors = building.sum->contributors(), .coordinates = {coordinates.begin(), coordinates.end()}};
   }
-  auto commit =
-      std::make_shared<const Commit>(Commit{.version = outcome.version,
-                                            .catalogue = std::nullopt,
-                                            .surveyed = progress_.surveyed || round.purpose == plan::Purpose::survey,
-                                            .measured = progress_.measured || round.purpose == plan::Purpose::measure,
-                                            .ledger = progress_.ledger,
-                                            .trace_line = to_json_line(record)});
+  auto commit = std::make_shared<const Commit>(
+      Commit{.version = outcome.version,
+             .catalogue = std::nullopt,
+             .surveyed = progress_.surveyed || round.purpose == plan::Purpose::survey,
+             .measured = progress_.measured || round.purpose == plan::Purpose::measure,
+             .ledger = progress_.ledger,
+             .trace_line = to_json_line(record),
+             .round = record_of(round, outcome.version ? "published" : "measured", {}, now)});
   actions_.emplace_back(StoreVersion{commit});
   phase_ = Storing{.round = std::move(round), .outcome = std::move(outcome), .commit = std::move(commit)};
   return take();
@@ -337,10 +343,26 @@ void Federation::abort_round(RoundInProgress round, const Error& reason, Moment 
   RoundAborted aborted{.round = round.number, .purpose = round.purpose, .took = now - round.opened, .reason = reason};
   for (const auto& cohort : round.cohorts) aborted.members += static_cast<std::uint32_t>(cohort.members.size());
   actions_.emplace_back(Log(std::move(aborted)));
+  actions_.emplace_back(RecordRound{record_of(round, "aborted", reason.to_string(), now)});
   send_results(round, protocol::Outcome::aborted, reason.sentence());
   // The same devices may fail in the same way: the next round waits its full time.
   roster_.forget_last_round();
   go_on();
+}
+
+RoundRecord Federation::record_of(const RoundInProgress& round, std::string outcome, std::string reason, Moment now) {
+  RoundRecord record{.round = round.number,
+                     .purpose = std::string(plan::to_string(round.purpose)),
+                     .outcome = std::move(outcome),
+                     .reason = std::move(reason),
+                     .took = now - round.opened,
+                     .cohorts = {}};
+  for (const Cohort& cohort : round.cohorts) {
+    record.cohorts.push_back({.members = static_cast<std::uint32_t>(cohort.members.size()),
+                              .survivors = static_cast<std::uint32_t>(cohort.survivors.size()),
+                              .reason = cohort.refused ? cohort.refused->to_string() : std::string()});
+  }
+  return record;
 }
 
 void Federation::send_results(RoundInProgress& round, protocol::Outcome outcome, const std::string& reason) {

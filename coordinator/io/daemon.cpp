@@ -70,6 +70,7 @@ class Daemon::Impl final : public SessionOwner {
         random_(setup.random),
         tls_(std::move(setup.tls)),
         store_(std::move(setup.store)),
+        job_(std::move(setup.job)),
         reload_(std::move(setup.reload)),
         federation_(std::move(federation)),
         address_rate_(settings_.limits.handshakes_per_address),
@@ -252,10 +253,19 @@ class Daemon::Impl final : public SessionOwner {
 
   void carry_out(ReserveRound& action) {
     asio::post(worker_, [this, asked = std::move(action)] {
-      auto reserved = store_->reserve_round(asked.round, asked.ledger);
+      auto reserved = job_->reserve_round(asked.reservation, wall_now());
       asio::post(context_, [this, reserved = std::move(reserved)]() mutable {
         perform(federation_.on_round_reserved(std::move(reserved), monotonic_now()));
       });
+    });
+  }
+
+  void carry_out(RecordRound& action) {
+    asio::post(worker_, [this, round = std::move(action.round)] {
+      // The round is over either way; what cannot be written now stops the next one.
+      if (const Status written = job_->round_aborted(round, wall_now()); !written) {
+        log::error("the record of a round is not written", {{"reason", written.error().to_string()}});
+      }
     });
   }
 
@@ -279,7 +289,7 @@ class Daemon::Impl final : public SessionOwner {
 
   void carry_out(StoreVersion& action) {
     asio::post(worker_, [this, commit = std::move(action.commit)] {
-      auto stored = store_->commit(*commit);
+      auto stored = job_->commit(*commit, wall_now());
       asio::post(context_, [this, stored = std::move(stored)]() mutable {
         perform(federation_.on_stored(std::move(stored), monotonic_now()));
       });
@@ -415,7 +425,8 @@ class Daemon::Impl final : public SessionOwner {
   CoordinatorSettings settings_;
   crypto::RandomSource& random_;
   net::TlsContext tls_;
-  std::unique_ptr<Store> store_;  // the worker's
+  std::unique_ptr<Store> store_;   // the worker's
+  std::unique_ptr<JobStore> job_;  // the worker's
   std::function<Reloaded()> reload_;
   Federation federation_;
   Refusals refusals_;

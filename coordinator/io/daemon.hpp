@@ -33,6 +33,7 @@ struct DaemonSetup {
   Admission admission;
   JobStart start;
   std::unique_ptr<Store> store;
+  std::unique_ptr<JobStore> job;  // of the store
   // Outlives the daemon.
   crypto::RandomSource& random;
   plan::Floors floors;

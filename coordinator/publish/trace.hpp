@@ -1,4 +1,4 @@
-// The trace: what a replay needs to repeat a run byte for byte, one JSON object a line (state folder, trace.jsonl).
+// The trace: what a replay needs to repeat a run byte for byte, one JSON object a line (state folder, JOB.trace.jsonl).
 //
 //   {"trace":1,"job":hex,"name":..,"family":..,"settings":{..},"contract":{..},"items":m,"max_contributors":n,
 //    "model":hex}                                  the first line; `model` is version 0

@@ -1,14 +1,12 @@
-// The SQLite store. SQLite's exceptions stop in this file. Every commit is one transaction with synchronous = FULL:
-// after a return of success the bytes are on disk, after anything else nothing has changed.
+// The SQLite store: its schema, the register of jobs and the audit log; a job's own rows are in sqlite_job_store.
 #include <algorithm>
 #include <array>
 
-#include <SQLiteCpp/SQLiteCpp.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 
-#include "common/crypto/hash.hpp"
-#include "common/log/log.hpp"
+#include "coordinator/store/sqlite_job_store.hpp"
+#include "coordinator/store/sqlite_support.hpp"
 #include "coordinator/store/state_folder.hpp"
 #include "coordinator/store/store.hpp"
 
@@ -16,10 +14,10 @@ namespace chorus::coordinator {
 
 namespace {
 
+using namespace sqlite;
+
 constexpr int kApplicationId = 0x43484f52;  // "CHOR", for file(1)
-// Older versions keep their header and digest; their numbers are dropped, as nothing reads them again.
-constexpr std::uint64_t kVersionsKept = 4;
-constexpr std::size_t kMaxBlob = 1'000'000'000;  // SQLITE_MAX_LENGTH as it is built
+constexpr std::array<std::string_view, 3> kStandings{"open", "paused", "stopped"};
 
 // What makes schema n + 1 of schema n; what was released is never changed.
 constexpr std::array kMigrations{
@@ -40,55 +38,62 @@ constexpr std::array kMigrations{
     R"(
   ALTER TABLE job ADD COLUMN ledger BLOB;
   ALTER TABLE job ADD COLUMN ledger_sha256 BLOB;
+)",
+    // Several jobs; what ended and who took part; who told the coordinator what. The name of a job that was there
+    // before is in its description, and its numbers get a checksum (take_over_the_first_job).
+    R"(
+  CREATE TABLE jobs (
+    job INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    file TEXT NOT NULL DEFAULT '', folder TEXT NOT NULL DEFAULT '', standing INTEGER NOT NULL DEFAULT 0,
+    description BLOB, sha256 BLOB,
+    last_round INTEGER NOT NULL DEFAULT 0, surveyed INTEGER NOT NULL DEFAULT 0, measured INTEGER NOT NULL DEFAULT 0,
+    ledger BLOB NOT NULL DEFAULT x'', progress_sha256 BLOB);
+  INSERT INTO jobs (job, name, description, sha256, last_round, surveyed, measured, ledger, progress_sha256)
+    SELECT 1, '', description, sha256, last_round, surveyed, measured, ifnull(ledger, x''), ledger_sha256 FROM job;
+  DROP TABLE job;
+  ALTER TABLE catalogue RENAME TO catalogue_before;
+  CREATE TABLE catalogue (
+    job INTEGER NOT NULL REFERENCES jobs, version INTEGER NOT NULL,
+    encoded BLOB NOT NULL, sha256 BLOB NOT NULL, PRIMARY KEY (job, version));
+  INSERT INTO catalogue SELECT 1, version, encoded, sha256 FROM catalogue_before;
+  DROP TABLE catalogue_before;
+  ALTER TABLE model RENAME TO model_before;
+  CREATE TABLE model (
+    job INTEGER NOT NULL REFERENCES jobs, version INTEGER NOT NULL, round INTEGER NOT NULL,
+    header BLOB NOT NULL, header_sha256 BLOB NOT NULL,
+    tensors BLOB, tensors_sha256 BLOB NOT NULL,
+    hidden BLOB, hidden_sha256 BLOB NOT NULL, PRIMARY KEY (job, version));
+  INSERT INTO model SELECT 1, version, round, header, header_sha256, tensors, tensors_sha256, hidden, hidden_sha256
+    FROM model_before;
+  DROP TABLE model_before;
+  ALTER TABLE trace RENAME TO trace_before;
+  CREATE TABLE trace (
+    line INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES jobs, record TEXT NOT NULL, sha256 BLOB NOT NULL);
+  INSERT INTO trace SELECT line, 1, record, sha256 FROM trace_before;
+  DROP TABLE trace_before;
+  CREATE INDEX trace_of_job ON trace (job, line);
+  CREATE TABLE round (
+    job INTEGER NOT NULL REFERENCES jobs, round INTEGER NOT NULL, purpose TEXT NOT NULL, outcome TEXT NOT NULL,
+    reason TEXT NOT NULL, milliseconds INTEGER NOT NULL, ended INTEGER NOT NULL, PRIMARY KEY (job, round));
+  CREATE TABLE cohort (
+    job INTEGER NOT NULL, round INTEGER NOT NULL, cohort INTEGER NOT NULL, members INTEGER NOT NULL,
+    survivors INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (job, round, cohort),
+    FOREIGN KEY (job, round) REFERENCES round);
+  CREATE TABLE participation (
+    job INTEGER NOT NULL REFERENCES jobs, device BLOB NOT NULL, last_round INTEGER NOT NULL, at INTEGER NOT NULL,
+    rounds INTEGER NOT NULL, PRIMARY KEY (job, device)) WITHOUT ROWID;
+  CREATE TABLE audit (
+    entry INTEGER PRIMARY KEY, at INTEGER NOT NULL, who TEXT NOT NULL, action TEXT NOT NULL, job TEXT NOT NULL,
+    detail TEXT NOT NULL);
 )"};
 constexpr int kSchemaVersion = static_cast<int>(kMigrations.size());
-
-Error to_error(const SQLite::Exception& exception, const std::filesystem::path& folder) {
-  const int extended = exception.getExtendedErrorCode();
-  const std::string place = folder.string();
-  if (extended == SQLITE_IOERR_SHMSIZE) return Error(ErrorCode::disk_full, "the disk is full", place);
-  switch (exception.getErrorCode() & 0xff) {
-    case SQLITE_FULL:
-      return Error(ErrorCode::disk_full, "the disk is full", place);
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return Error(ErrorCode::corrupt,
-                   "coordinator.db is damaged; put a backup in its place, or start again with an empty state folder",
-                   place);
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-      return Error(ErrorCode::unwritable, fmt::format("coordinator.db cannot be written: {}", exception.what()), place);
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return Error(ErrorCode::already_exists, "coordinator.db is in use by another process", place);
-    case SQLITE_TOOBIG:
-      return Error(ErrorCode::too_large, "the model is larger than one row of coordinator.db can be", place);
-    default:
-      return Error(ErrorCode::io, fmt::format("coordinator.db: {}", exception.what()), place);
-  }
-}
-
-void bind_blob(SQLite::Statement& statement, int index, ByteView bytes) {
-  // SQLite's own bound, asked before the size becomes an int.
-  if (bytes.size() > kMaxBlob) throw SQLite::Exception("a blob is too large", SQLITE_TOOBIG);
-  // Not a copy: the bytes outlive the statement's execution. An empty blob is not NULL.
-  static constexpr std::uint8_t kNothing = 0;
-  statement.bindNoCopy(index, bytes.empty() ? &kNothing : bytes.data(), static_cast<int>(bytes.size()));
-}
-
-Bytes blob(const SQLite::Column& column) {
-  const auto* data = static_cast<const std::uint8_t*>(column.getBlob());
-  return data == nullptr ? Bytes() : Bytes(data, data + column.getBytes());
-}
+constexpr int kFirstWithNames = 3;
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(std::filesystem::path folder, FileHandle lock, LineCopy trace)
+  SqliteStore(std::filesystem::path folder, FileHandle lock)
       : folder_(std::move(folder)),
         lock_(std::move(lock)),
-        trace_(std::move(trace)),
         database_((folder_ / "coordinator.db").string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE) {}
 
   // May throw SQLite::Exception, as all private functions.
@@ -102,219 +107,151 @@ class SqliteStore final : public Store {
     }
     database_.exec("PRAGMA journal_mode = WAL");
     database_.exec("PRAGMA synchronous = FULL");
-    database_.exec("PRAGMA foreign_keys = ON");
     if (version == 0 && database_.execAndGet("SELECT count(*) FROM sqlite_master").getInt() != 0) {
       return fail(ErrorCode::corrupt, "coordinator.db is not a coordinator's", folder_.string());
     }
-    if (version < kSchemaVersion) {
-      SQLite::Transaction transaction(database_);
-      for (int next = version; next < kSchemaVersion; ++next) {
-        database_.exec(kMigrations[static_cast<std::size_t>(next)]);
-      }
-      database_.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
-      database_.exec(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
-      transaction.commit();
+    if (version < kSchemaVersion) CHORUS_TRY_DO(migrate(version));
+    database_.exec("PRAGMA foreign_keys = ON");
+    // Checksums guard what rows hold; this, that no row or entry of an index is missing or under another key. It reads
+    // the database once.
+    if (database_.execAndGet("PRAGMA integrity_check(1)").getString() != "ok") {
+      throw SQLite::Exception("integrity_check", SQLITE_CORRUPT);
     }
-    return copy_trace();
+    return {};
   }
 
-  [[nodiscard]] Result<std::optional<StoredJob>> load() override {
-    return guarded<std::optional<StoredJob>>([this] { return load_job(); });
+  [[nodiscard]] Result<std::vector<JobEntry>> jobs() override {
+    return guarded<std::vector<JobEntry>>(folder_, [&]() -> Result<std::vector<JobEntry>> {
+      std::vector<JobEntry> found;
+      SQLite::Statement rows(database_, "SELECT name, file, folder, standing FROM jobs ORDER BY job");
+      while (rows.executeStep()) {
+        const std::uint64_t standing = whole(rows.getColumn(3));
+        if (standing >= kStandings.size()) return corrupt("register of jobs", folder_);
+        found.push_back({.name = rows.getColumn(0).getString(),
+                         .file = rows.getColumn(1).getString(),
+                         .folder = rows.getColumn(2).getString(),
+                         .standing = static_cast<Standing>(standing)});
+      }
+      return found;
+    });
   }
 
-  [[nodiscard]] Status begin(const protocol::JobDescription& job, const CataloguePublication& catalogue,
-                             const Version& initial, const std::string& trace_line) override {
-    return guarded<void>([&]() -> Status {
-      SQLite::Transaction transaction(database_);
-      const Bytes description = job.encode();
-      SQLite::Statement insert(database_, "INSERT INTO job VALUES (1, ?, ?, 0, 0, 0, NULL, NULL)");
-      const Digest digest = crypto::sha256(description);
-      bind_blob(insert, 1, description);
-      bind_blob(insert, 2, digest);
+  [[nodiscard]] Status put_job(const JobEntry& job) override {
+    return guarded<void>(folder_, [&]() -> Status {
+      SQLite::Statement put(database_,
+                            "INSERT INTO jobs (name, file, folder, standing) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO "
+                            "UPDATE SET file = excluded.file, folder = excluded.folder, standing = excluded.standing");
+      put.bind(1, job.name);
+      put.bind(2, job.file);
+      put.bind(3, job.folder);
+      put.bind(4, static_cast<int>(job.standing));
+      put.exec();
+      return {};
+    });
+  }
+
+  [[nodiscard]] Result<std::unique_ptr<JobStore>> job(const std::string& name) override {
+    return guarded<std::unique_ptr<JobStore>>(folder_, [&]() -> Result<std::unique_ptr<JobStore>> {
+      SQLite::Statement enter(database_, "INSERT OR IGNORE INTO jobs (name) VALUES (?)");
+      enter.bind(1, name);
+      enter.exec();
+      SQLite::Statement row(database_, "SELECT job FROM jobs WHERE name = ?");
+      row.bind(1, name);
+      if (!row.executeStep()) return corrupt("register of jobs", folder_);
+      return open_job_store(database_, folder_, row.getColumn(0).getInt64(), name);
+    });
+  }
+
+  [[nodiscard]] Status append_audit(const AuditEntry& entry) override {
+    return guarded<void>(folder_, [&]() -> Status {
+      SQLite::Statement insert(database_, "INSERT INTO audit (at, who, action, job, detail) VALUES (?, ?, ?, ?, ?)");
+      bind_time(insert, 1, entry.when);
+      insert.bind(2, entry.who);
+      insert.bind(3, entry.action);
+      insert.bind(4, entry.job);
+      insert.bind(5, entry.detail);
       insert.exec();
-      write_catalogue(catalogue);
-      write_version(initial);
-      write_trace(trace_line);
-      transaction.commit();
-      // What is committed stays committed: a copy that lags behind is brought up to date by the next commit or start.
-      if (const Status copied = copy_trace(); !copied) {
-        log::warning("trace.jsonl is behind the store", {{"reason", copied.error().to_string()}});
-      }
       return {};
     });
   }
 
-  [[nodiscard]] Status reserve_round(RoundId round, const privacy::PublishedLedger& ledger) override {
-    return guarded<void>([&]() -> Status {
-      const Bytes charged = ledger.encode();
-      const Digest digest = crypto::sha256(charged);
-      SQLite::Statement update(database_,
-                               "UPDATE job SET last_round = max(last_round, ?), ledger = ?, ledger_sha256 = ?");
-      update.bind(1, static_cast<std::int64_t>(round.value()));
-      bind_blob(update, 2, charged);
-      bind_blob(update, 3, digest);
-      update.exec();
-      return {};
-    });
-  }
-
-  [[nodiscard]] Status commit(const Commit& commit) override {
-    return guarded<void>([&]() -> Status {
-      SQLite::Transaction transaction(database_);
-      if (commit.catalogue) write_catalogue(*commit.catalogue);
-      if (commit.version) write_version(*commit.version);
-      const Bytes charged = commit.ledger.encode();
-      const Digest digest = crypto::sha256(charged);
-      SQLite::Statement update(database_, "UPDATE job SET surveyed = ?, measured = ?, ledger = ?, ledger_sha256 = ?");
-      update.bind(1, commit.surveyed ? 1 : 0);
-      update.bind(2, commit.measured ? 1 : 0);
-      bind_blob(update, 3, charged);
-      bind_blob(update, 4, digest);
-      update.exec();
-      write_trace(commit.trace_line);
-      transaction.commit();
-      // What is committed stays committed: a copy that lags behind is brought up to date by the next commit or start.
-      if (const Status copied = copy_trace(); !copied) {
-        log::warning("trace.jsonl is behind the store", {{"reason", copied.error().to_string()}});
+  [[nodiscard]] Result<std::vector<AuditEntry>> audit(std::size_t most) override {
+    return guarded<std::vector<AuditEntry>>(folder_, [&]() -> Result<std::vector<AuditEntry>> {
+      std::vector<AuditEntry> found;
+      SQLite::Statement rows(database_, "SELECT at, who, action, job, detail FROM audit ORDER BY entry DESC LIMIT ?");
+      rows.bind(1, static_cast<std::int64_t>(most));
+      while (rows.executeStep()) {
+        found.push_back({.when = time_of(rows.getColumn(0)),
+                         .who = rows.getColumn(1).getString(),
+                         .action = rows.getColumn(2).getString(),
+                         .job = rows.getColumn(3).getString(),
+                         .detail = rows.getColumn(4).getString()});
       }
-      return {};
+      std::reverse(found.begin(), found.end());
+      return found;
     });
   }
 
  private:
-  template <typename T, typename Work>
-  [[nodiscard]] Result<T> guarded(Work work) {
-    try {
-      return work();
-    } catch (const SQLite::Exception& exception) {
-      return fail(to_error(exception, folder_));
+  Status migrate(int version) {
+    SQLite::Transaction transaction(database_);
+    for (int next = version; next < kSchemaVersion; ++next) {
+      database_.exec(kMigrations[static_cast<std::size_t>(next)]);
     }
+    std::string name;
+    if (version != 0 && version < kFirstWithNames) CHORUS_TRY_DO(take_over_the_first_job(name));
+    database_.exec(fmt::format("PRAGMA application_id = {}", kApplicationId));
+    database_.exec(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
+    transaction.commit();
+    std::error_code ignored;  // the copy is written again under its new name
+    if (!name.empty()) std::filesystem::rename(folder_ / "trace.jsonl", trace_path(folder_, name), ignored);
+    return {};
   }
 
-  [[nodiscard]] std::unexpected<Error> corrupt(std::string_view what) const {
-    return fail(ErrorCode::corrupt,
-                fmt::format("the {} in coordinator.db fails its checksum; put a backup in its place, or start again "
-                            "with an empty state folder",
-                            what),
-                folder_.string());
-  }
-
-  // A blob that has the digest stored beside it.
-  [[nodiscard]] Result<Bytes> checked(const SQLite::Column& bytes, const SQLite::Column& digest,
-                                      std::string_view what) const {
-    Bytes value = blob(bytes);
-    const Digest actual = crypto::sha256(value);
-    const Bytes stored = blob(digest);
-    if (!std::equal(actual.begin(), actual.end(), stored.begin(), stored.end())) return corrupt(what);
-    return value;
-  }
-
-  Result<std::optional<StoredJob>> load_job() {
-    StoredJob stored;
-    SQLite::Statement job(database_,
-                          "SELECT description, sha256, last_round, surveyed, measured, ledger, ledger_sha256 FROM job");
-    if (!job.executeStep()) return std::nullopt;
-    CHORUS_TRY(const Bytes description, checked(job.getColumn(0), job.getColumn(1), "job"));
-    CHORUS_TRY(stored.job, protocol::JobDescription::decode(description));
-    stored.progress = {.last_round = RoundId(static_cast<std::uint64_t>(job.getColumn(2).getInt64())),
-                       .surveyed = job.getColumn(3).getInt() != 0,
-                       .measured = job.getColumn(4).getInt() != 0,
-                       .ledger = {}};
-    if (!job.getColumn(5).isNull()) {
-      CHORUS_TRY(const Bytes charged, checked(job.getColumn(5), job.getColumn(6), "privacy ledger"));
-      CHORUS_TRY(stored.progress.ledger, privacy::PublishedLedger::decode(charged));
+  Status take_over_the_first_job(std::string& name) {
+    SQLite::Statement job(
+        database_,
+        "SELECT description, sha256, ledger, progress_sha256, last_round, surveyed, measured FROM jobs WHERE job = 1");
+    if (!job.executeStep()) return {};
+    CHORUS_TRY(const Bytes description, checked(job.getColumn(0), job.getColumn(1), "job", folder_));
+    Bytes ledger;
+    if (!job.getColumn(3).isNull()) {
+      CHORUS_TRY(ledger, checked(job.getColumn(2), job.getColumn(3), "privacy ledger", folder_));
     }
-
-    SQLite::Statement catalogue(database_, "SELECT encoded, sha256 FROM catalogue ORDER BY version DESC LIMIT 1");
-    if (!catalogue.executeStep()) return corrupt("catalogue");
-    CHORUS_TRY(const Bytes encoded, checked(catalogue.getColumn(0), catalogue.getColumn(1), "catalogue"));
-    CHORUS_TRY(stored.catalogue, dataset::Catalogue::decode(encoded));
-
-    SQLite::Statement model(database_,
-                            "SELECT header, header_sha256, tensors, tensors_sha256, hidden, hidden_sha256 FROM model "
-                            "ORDER BY version DESC LIMIT 1");
-    if (!model.executeStep()) return corrupt("model");
-    CHORUS_TRY(const Bytes header, checked(model.getColumn(0), model.getColumn(1), "model's header"));
-    CHORUS_TRY(stored.header, protocol::ModelHeader::decode(header));
-    CHORUS_TRY(stored.tensors, checked(model.getColumn(2), model.getColumn(3), "model"));
-    CHORUS_TRY(stored.hidden, checked(model.getColumn(4), model.getColumn(5), "model's server state"));
-    return stored;
-  }
-
-  void write_catalogue(const CataloguePublication& catalogue) {
-    SQLite::Statement insert(database_, "INSERT INTO catalogue VALUES (?, ?, ?)");
-    insert.bind(1, static_cast<std::int64_t>(catalogue.header.version));
-    bind_blob(insert, 2, *catalogue.bytes);
-    bind_blob(insert, 3, catalogue.header.digest);
-    insert.exec();
-  }
-
-  void write_version(const Version& version) {
-    const Bytes header = version.header.encode();
-    const Digest header_digest = crypto::sha256(header);
-    const Bytes hidden = version.state->encode_hidden();
-    const Digest hidden_digest = crypto::sha256(hidden);
-    SQLite::Statement insert(database_, "INSERT INTO model VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
-    insert.bind(1, static_cast<std::int64_t>(version.header.version.value()));
-    insert.bind(2, static_cast<std::int64_t>(version.header.round.value()));
-    bind_blob(insert, 3, header);
-    bind_blob(insert, 4, header_digest);
-    bind_blob(insert, 5, *version.tensors);
-    bind_blob(insert, 6, version.header.tensors);
-    bind_blob(insert, 7, hidden);
-    bind_blob(insert, 8, hidden_digest);
-    insert.exec();
-    if (version.header.version.value() >= kVersionsKept) {
-      SQLite::Statement prune(database_,
-                              "UPDATE model SET tensors = NULL, hidden = NULL "
-                              "WHERE version <= ? AND tensors IS NOT NULL");
-      prune.bind(1, static_cast<std::int64_t>(version.header.version.value() - kVersionsKept));
-      prune.exec();
-    }
-  }
-
-  void write_trace(const std::string& line) {
-    SQLite::Statement insert(database_, "INSERT INTO trace (record, sha256) VALUES (?, ?)");
-    const Digest digest = crypto::sha256(as_bytes(line));
-    insert.bind(1, line);
-    bind_blob(insert, 2, digest);
-    insert.exec();
-  }
-
-  // Brings trace.jsonl up to date with the table, from the first line that was not copied yet.
-  Status copy_trace() {
-    SQLite::Statement rows(database_, "SELECT line, record, sha256 FROM trace WHERE line > ? ORDER BY line");
-    rows.bind(1, copied_line_);
-    while (rows.executeStep()) {
-      const std::string record = rows.getColumn(1).getString();
-      const Digest actual = crypto::sha256(as_bytes(record));
-      const Bytes stored = blob(rows.getColumn(2));
-      if (!std::equal(actual.begin(), actual.end(), stored.begin(), stored.end())) return corrupt("trace");
-      CHORUS_TRY_DO(trace_.next(record));
-      copied_line_ = rows.getColumn(0).getInt64();
-    }
-    return trace_.end();
+    const Digest digest = progress_digest(whole(job.getColumn(4)), job.getColumn(5).getInt() != 0,
+                                          job.getColumn(6).getInt() != 0, ledger);
+    CHORUS_TRY(const auto described, protocol::JobDescription::decode(description));
+    name = described.name;
+    job.reset();
+    SQLite::Statement update(database_, "UPDATE jobs SET name = ?, progress_sha256 = ? WHERE job = 1");
+    update.bind(1, name);
+    bind_blob(update, 2, digest);
+    update.exec();
+    return {};
   }
 
   std::filesystem::path folder_;
   FileHandle lock_;
-  LineCopy trace_;
-  std::int64_t copied_line_ = 0;
   SQLite::Database database_;
 };
 
 }  // namespace
 
+std::string_view to_string(Standing standing) noexcept {
+  return kStandings[static_cast<std::size_t>(standing)];
+}
+
+std::filesystem::path trace_path(const std::filesystem::path& folder, const std::string& job) {
+  return folder / (job + ".trace.jsonl");
+}
+
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& folder) {
   CHORUS_TRY(auto lock, lock_state_folder(folder));
-  CHORUS_TRY(auto trace, LineCopy::open(folder / "trace.jsonl"));
-  try {
-    auto store = std::make_unique<SqliteStore>(folder, std::move(lock), std::move(trace));
+  return guarded<std::unique_ptr<Store>>(folder, [&]() -> Result<std::unique_ptr<Store>> {
+    auto store = std::make_unique<SqliteStore>(folder, std::move(lock));
     CHORUS_TRY_DO(store->prepare());
     return std::unique_ptr<Store>(std::move(store));
-  } catch (const SQLite::Exception& exception) {
-    return fail(to_error(exception, folder));
-  }
+  });
 }
 
 }  // namespace chorus::coordinator

@@ -15,6 +15,7 @@
 #include "certs/io/clock.hpp"
 #include "common/crypto/random_source.hpp"
 #include "common/plan/floors.hpp"
+#include "simulations/fleet/coordinator_process.hpp"
 #include "simulations/fleet/demo.hpp"
 #include "simulations/fleet/fresh_folder.hpp"
 #include "simulations/fleet/showcase.hpp"
@@ -123,7 +124,7 @@ Status present(const DemoArguments& arguments, const DemoData& data, const DemoO
                         {"replay", {{"versions", versions}, {"identical", true}}},
                         {"recommendations", nlohmann::json::parse(to_json(showcase))},
                         {"fleet", nlohmann::json::parse(outcome.fleet)},
-                        {"trace", (out / "coordinator" / "state" / "trace.jsonl").string()}};
+                        {"trace", trace_file(out / "coordinator").string()}};
   CHORUS_TRY_DO(write_file(out / "report.json", report.dump(2)));
   if (arguments.json) {
     report["report"] = (out / "report.json").string();

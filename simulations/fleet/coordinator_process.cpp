@@ -146,7 +146,7 @@ Result<RunningCoordinator> start_coordinator(Supervisor& supervisor, const Coord
 }
 
 std::filesystem::path trace_file(const std::filesystem::path& folder) {
-  return folder / "state" / "trace.jsonl";
+  return folder / "state" / "demo.trace.jsonl";
 }
 
 Result<std::vector<coordinator::TraceRound>> read_rounds(const std::filesystem::path& folder) {

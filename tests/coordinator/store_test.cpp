@@ -31,6 +31,47 @@ std::vector<std::string> lines(const fs::path& path) {
   return found;
 }
 
+constexpr WallTime kToday = Enrolment::kToday;
+constexpr const char* kJob = "town";
+
+// The store of a folder and its one job's part.
+class OpenJob {
+ public:
+  explicit OpenJob(const fs::path& folder)
+      : store_(open_sqlite_store(folder).value()), job_(store_->job(kJob).value()) {}
+  JobStore& operator*() const { return *job_; }
+  JobStore* operator->() const { return job_.get(); }
+  [[nodiscard]] JobStore* get() const { return job_.get(); }
+  [[nodiscard]] Store& whole() const { return *store_; }
+
+ private:
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<JobStore> job_;
+};
+
+JobEntry entered(std::string name) {
+  JobEntry entry;
+  entry.name = std::move(name);
+  return entry;
+}
+
+OpenJob open_job(const fs::path& folder) {
+  return OpenJob(folder);
+}
+
+privacy::PublishedLedger charged_ledger(std::uint64_t rounds) {
+  privacy::PublishedLedger ledger;
+  for (std::uint64_t round = 1; round <= rounds; ++round) {
+    EXPECT_TRUE(ledger.charge({.round = RoundId(round),
+                               .squared_sensitivity = 100,
+                               .local_noise = 40,
+                               .cohort_honest = 60,
+                               .total_honest = 60},
+                              std::nullopt));
+  }
+  return ledger;
+}
+
 class StoreTest : public ::testing::Test {
  protected:
   StoreTest() {
@@ -71,20 +112,20 @@ class StoreTest : public ::testing::Test {
 TEST_F(StoreTest, AnEmptyFolderHoldsNoJobAndOneThatBeganHoldsVersionZero) {
   const fs::path state = folder_ / "deep" / "state";  // made
   {
-    auto store = open_sqlite_store(state).value();
+    auto store = open_job(state);
     EXPECT_FALSE(store->load().value().has_value());
     const auto start = start_job(*store, make_job(3), make_items(20), make_key()).value();
     EXPECT_EQ(start.version.header.version, ModelVersion(0));
   }
-  auto store = open_sqlite_store(state).value();
+  auto store = open_job(state);
   const auto stored = store->load().value();
   ASSERT_TRUE(stored.has_value());
   EXPECT_EQ(stored->job, make_job(3));
   EXPECT_EQ(stored->catalogue.size(), 20U);
   EXPECT_EQ(stored->header.version, ModelVersion(0));
   EXPECT_EQ(stored->progress, Progress{});
-  ASSERT_EQ(lines(state / "trace.jsonl").size(), 1U);
-  const auto header = std::get<TraceHeader>(parse_trace_line(lines(state / "trace.jsonl")[0]).value());
+  ASSERT_EQ(lines(state / "town.trace.jsonl").size(), 1U);
+  const auto header = std::get<TraceHeader>(parse_trace_line(lines(state / "town.trace.jsonl")[0]).value());
   EXPECT_EQ(header.job, make_job(3).id());
   EXPECT_EQ(header.items, 20U);
   EXPECT_EQ(header.model, stored->header.tensors);
@@ -93,32 +134,32 @@ TEST_F(StoreTest, AnEmptyFolderHoldsNoJobAndOneThatBeganHoldsVersionZero) {
 TEST_F(StoreTest, GoesOnFromTheLastCommittedVersion) {
   Version latest;
   {
-    auto store = open_sqlite_store(folder_).value();
+    auto store = open_job(folder_);
     const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
     latest = start.version;
     for (std::uint64_t round = 1; round <= 7; ++round) {
-      ASSERT_TRUE(store->reserve_round(RoundId(round), {}).has_value());
+      ASSERT_TRUE(store->reserve_round({.round = RoundId(round), .ledger = {}}, kToday).has_value());
       const auto commit = next_commit(start, latest, round);
-      ASSERT_TRUE(store->commit(commit).has_value());
+      ASSERT_TRUE(store->commit(commit, kToday).has_value());
       latest = *commit.version;
     }
-    ASSERT_TRUE(store->reserve_round(RoundId(8), {}).has_value());
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(8), .ledger = {}}, kToday).has_value());
   }
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
   EXPECT_EQ(start.version.header, latest.header);
   EXPECT_EQ(*start.version.tensors, *latest.tensors);
   EXPECT_EQ(start.version.state->hidden, latest.state->hidden);
   EXPECT_EQ(start.progress.last_round, RoundId(8));  // lost, and not used again
   EXPECT_TRUE(start.progress.surveyed);
-  EXPECT_EQ(lines(folder_ / "trace.jsonl").size(), 8U);
+  EXPECT_EQ(lines(folder_ / "town.trace.jsonl").size(), 8U);
 }
 
 TEST_F(StoreTest, ALowerReservationDoesNotBringNumbersBack) {
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
-  ASSERT_TRUE(store->reserve_round(RoundId(8), {}).has_value());
-  ASSERT_TRUE(store->reserve_round(RoundId(3), {}).has_value());
+  ASSERT_TRUE(store->reserve_round({.round = RoundId(8), .ledger = {}}, kToday).has_value());
+  ASSERT_TRUE(store->reserve_round({.round = RoundId(3), .ledger = {}}, kToday).has_value());
   EXPECT_EQ(store->load().value()->progress.last_round, RoundId(8));
 }
 
@@ -131,13 +172,13 @@ TEST_F(StoreTest, AKilledProcessLosesNothingThatItCommitted) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
-      auto store = open_sqlite_store(state).value();
+      auto store = open_job(state);
       const auto start = start_job(*store, make_job(99), make_items(20), make_key()).value();
       Version latest = start.version;
       for (std::uint64_t round = 1;; ++round) {
-        static_cast<void>(store->reserve_round(RoundId(round), {}));
+        static_cast<void>(store->reserve_round({.round = RoundId(round), .ledger = {}}, kToday));
         const auto commit = next_commit(start, latest, round);
-        if (!store->commit(commit)) ::_exit(1);
+        if (!store->commit(commit, kToday)) ::_exit(1);
         latest = *commit.version;
         if (::write(said[1], &round, sizeof round) != sizeof round) ::_exit(1);
       }
@@ -150,13 +191,13 @@ TEST_F(StoreTest, AKilledProcessLosesNothingThatItCommitted) {
     while (::read(said[0], &committed, sizeof committed) == 8) continue;
     ::close(said[0]);
 
-    auto store = open_sqlite_store(state).value();
+    auto store = open_job(state);
     const auto start = start_job(*store, make_job(99), make_items(20), make_key()).value();
     // What it had not yet said may be there too: one commit.
     EXPECT_GE(start.version.header.version.value(), committed);
     EXPECT_LE(start.version.header.version.value(), committed + 1);
     EXPECT_GE(start.progress.last_round.value(), start.version.header.round.value());
-    const auto trace = lines(state / "trace.jsonl");
+    const auto trace = lines(state / "town.trace.jsonl");
     EXPECT_EQ(trace.size(), start.version.header.version.value() + 1);
     for (const auto& line : trace) EXPECT_TRUE(parse_trace_line(line).has_value()) << line;
   }
@@ -164,27 +205,27 @@ TEST_F(StoreTest, AKilledProcessLosesNothingThatItCommitted) {
 
 TEST_F(StoreTest, TheTraceFileIsRepairedAtTheNextStart) {
   {
-    auto store = open_sqlite_store(folder_).value();
+    auto store = open_job(folder_);
     const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
     auto latest = start.version;
     for (std::uint64_t round = 1; round <= 3; ++round) {
       const auto commit = next_commit(start, latest, round);
-      ASSERT_TRUE(store->commit(commit).has_value());
+      ASSERT_TRUE(store->commit(commit, kToday).has_value());
       latest = *commit.version;
     }
   }
-  const fs::path trace = folder_ / "trace.jsonl";
+  const fs::path trace = folder_ / "town.trace.jsonl";
   const std::string whole = contents(trace);
   std::string changed = whole;
   changed[whole.size() / 2] ^= 1;
   for (const std::string& damaged :
        {std::string(), whole.substr(0, whole.size() - 7), whole + R"({"round":99)", changed, whole + whole}) {
     std::ofstream(trace, std::ios::binary | std::ios::trunc) << damaged;
-    ASSERT_TRUE(open_sqlite_store(folder_).has_value());
+    static_cast<void>(open_job(folder_));
     EXPECT_EQ(contents(trace), whole);
   }
   fs::remove(trace);
-  ASSERT_TRUE(open_sqlite_store(folder_).has_value());
+  static_cast<void>(open_job(folder_));
   EXPECT_EQ(contents(trace), whole);
 }
 
@@ -193,11 +234,13 @@ TEST_F(StoreTest, NoFlippedBitIsTakenForData) {
   const fs::path state = folder_ / "state";
   protocol::ModelHeader header;
   Bytes tensors;
+  const Progress progress{.last_round = RoundId(3), .surveyed = true, .measured = false, .ledger = charged_ledger(3)};
   {
-    auto store = open_sqlite_store(state).value();
+    auto store = open_job(state);
     const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
     const auto commit = next_commit(start, start.version, 1);
-    ASSERT_TRUE(store->commit(commit).has_value());
+    ASSERT_TRUE(store->commit(commit, kToday).has_value());
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(3), .ledger = progress.ledger}, kToday).has_value());
     header = commit.version->header;
     tensors = *commit.version->tensors;
   }
@@ -208,7 +251,9 @@ TEST_F(StoreTest, NoFlippedBitIsTakenForData) {
   int refused = 0;
   for (int i = 0; i < 400; ++i) {
     std::string damaged = whole;
-    damaged[random.below(whole.size())] ^= static_cast<char>(1U << random.below(8));
+    std::size_t at = random.below(whole.size());
+    while (whole[at] == 0) at = random.below(whole.size());  // mostly free space
+    damaged[at] ^= static_cast<char>(1U << random.below(8));
     fs::remove_all(state);
     fs::create_directory(state);
     std::ofstream(database, std::ios::binary) << damaged;
@@ -218,13 +263,15 @@ TEST_F(StoreTest, NoFlippedBitIsTakenForData) {
       EXPECT_FALSE(store.error().sentence().empty());
       continue;
     }
-    const auto start = start_job(**store, make_job(9), make_items(20), make_key());
+    const auto job = (*store)->job(kJob);
+    const auto start = job ? start_job(**job, make_job(9), make_items(20), make_key()) : fail(job.error());
     if (!start) {
       ++refused;
       continue;
     }
     EXPECT_EQ(start->version.header, header);
     EXPECT_EQ(*start->version.tensors, tensors);
+    EXPECT_EQ(start->progress, progress);
   }
   EXPECT_GT(refused, 50);  // the rest hit free space
 }
@@ -250,48 +297,192 @@ TEST_F(StoreTest, ALaterSchemaIsRefused) {
   EXPECT_EQ(store.error().code(), ErrorCode::unsupported_version);
 }
 
-privacy::PublishedLedger charged_ledger(std::uint64_t rounds) {
-  privacy::PublishedLedger ledger;
-  for (std::uint64_t round = 1; round <= rounds; ++round) {
-    EXPECT_TRUE(ledger.charge({.round = RoundId(round),
-                               .squared_sensitivity = 100,
-                               .local_noise = 40,
-                               .cohort_honest = 60,
-                               .total_honest = 60},
-                              std::nullopt));
-  }
-  return ledger;
-}
-
 TEST_F(StoreTest, AChargeIsDurableWithTheRoundsNumber) {
   {
-    auto store = open_sqlite_store(folder_).value();
+    auto store = open_job(folder_);
     ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
-    ASSERT_TRUE(store->reserve_round(RoundId(3), charged_ledger(3)).has_value());
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(3), .ledger = charged_ledger(3)}, kToday).has_value());
   }
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   const Progress progress = store->load().value()->progress;
   EXPECT_EQ(progress.last_round, RoundId(3));
   EXPECT_EQ(progress.ledger, charged_ledger(3));
 }
 
-TEST_F(StoreTest, AFolderOfTheFirstSchemaIsTakenOver) {
+// Takes a folder of one job back to what an earlier program left there.
+void take_back(const fs::path& folder, int schema) {
+  fs::rename(folder / "town.trace.jsonl", folder / "trace.jsonl");
+  SQLite::Database old((folder / "coordinator.db").string(), SQLite::OPEN_READWRITE);
+  old.exec(R"(
+    CREATE TABLE job (
+      only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+      description BLOB NOT NULL, sha256 BLOB NOT NULL,
+      last_round INTEGER NOT NULL, surveyed INTEGER NOT NULL, measured INTEGER NOT NULL,
+      ledger BLOB, ledger_sha256 BLOB);
+    INSERT INTO job SELECT 1, description, sha256, last_round, surveyed, measured, NULL, NULL FROM jobs;
+    DROP TABLE audit; DROP TABLE participation; DROP TABLE cohort; DROP TABLE round; DROP INDEX trace_of_job;
+    ALTER TABLE catalogue RENAME TO later_catalogue;
+    CREATE TABLE catalogue (version INTEGER PRIMARY KEY, encoded BLOB NOT NULL, sha256 BLOB NOT NULL);
+    INSERT INTO catalogue SELECT version, encoded, sha256 FROM later_catalogue;
+    ALTER TABLE model RENAME TO later_model;
+    CREATE TABLE model (
+      version INTEGER PRIMARY KEY, round INTEGER NOT NULL,
+      header BLOB NOT NULL, header_sha256 BLOB NOT NULL,
+      tensors BLOB, tensors_sha256 BLOB NOT NULL,
+      hidden BLOB, hidden_sha256 BLOB NOT NULL);
+    INSERT INTO model SELECT version, round, header, header_sha256, tensors, tensors_sha256, hidden, hidden_sha256
+      FROM later_model;
+    ALTER TABLE trace RENAME TO later_trace;
+    CREATE TABLE trace (line INTEGER PRIMARY KEY, record TEXT NOT NULL, sha256 BLOB NOT NULL);
+    INSERT INTO trace SELECT line, record, sha256 FROM later_trace;
+    DROP TABLE later_trace; DROP TABLE later_model; DROP TABLE later_catalogue; DROP TABLE jobs;
+    PRAGMA user_version = 2)");
+  if (schema > 1) return;
+  old.exec("ALTER TABLE job DROP COLUMN ledger; ALTER TABLE job DROP COLUMN ledger_sha256; PRAGMA user_version = 1");
+}
+
+TEST_F(StoreTest, AFolderOfAnEarlierSchemaIsTakenOver) {
+  for (const int schema : {1, 2}) {
+    const fs::path folder = folder_ / std::to_string(schema);
+    std::string trace;
+    Version latest;
+    {
+      auto store = open_job(folder);
+      const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
+      const auto commit = next_commit(start, start.version, 1);
+      ASSERT_TRUE(store->commit(commit, kToday).has_value());
+      ASSERT_TRUE(store->reserve_round({.round = RoundId(3), .ledger = {}}, kToday).has_value());
+      latest = *commit.version;
+      trace = contents(folder / "town.trace.jsonl");
+    }
+    take_back(folder, schema);
+    auto store = open_job(folder);
+    EXPECT_EQ(store.whole().jobs().value(), std::vector{entered("town")});
+    const auto stored = store->load().value();
+    ASSERT_TRUE(stored.has_value());
+    EXPECT_EQ(stored->progress.last_round, RoundId(3));
+    EXPECT_EQ(stored->progress.ledger, privacy::PublishedLedger{});
+    EXPECT_EQ(stored->header, latest.header);
+    EXPECT_EQ(contents(folder / "town.trace.jsonl"), trace);
+    EXPECT_FALSE(fs::exists(folder / "trace.jsonl"));
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(4), .ledger = charged_ledger(4)}, kToday).has_value());
+    EXPECT_EQ(store->load().value()->progress.ledger, charged_ledger(4));
+  }
+}
+
+TEST_F(StoreTest, SeveralJobsKeepTheirStateApart) {
+  auto store = open_sqlite_store(folder_).value();
+  auto one = store->job("one").value();
+  auto two = store->job("two").value();
+  protocol::JobDescription first = make_job(3);
+  first.name = "one";
+  protocol::JobDescription second = make_job(9);
+  second.name = "two";
+  const auto start = start_job(*one, first, make_items(20), make_key()).value();
+  EXPECT_FALSE(two->load().value().has_value());
+  ASSERT_TRUE(start_job(*two, second, make_items(30), make_key()).has_value());
+  const auto commit = next_commit(start, start.version, 1);
+  ASSERT_TRUE(one->reserve_round({.round = RoundId(1), .ledger = charged_ledger(1)}, kToday).has_value());
+  ASSERT_TRUE(one->commit(commit, kToday).has_value());
+  EXPECT_EQ(one->load().value()->header, commit.version->header);
+  const auto other = two->load().value();
+  EXPECT_EQ(other->header.version, ModelVersion(0));
+  EXPECT_EQ(other->progress, Progress{});
+  EXPECT_EQ(other->catalogue.size(), 30U);
+  EXPECT_EQ(lines(folder_ / "one.trace.jsonl").size(), 2U);
+  EXPECT_EQ(lines(folder_ / "two.trace.jsonl").size(), 1U);
+}
+
+TEST_F(StoreTest, TheRegisterOfJobsOutlivesTheProcess) {
+  const JobEntry submitted{.name = "one", .file = "name = \"one\"", .folder = "/etc", .standing = Standing::paused};
   {
     auto store = open_sqlite_store(folder_).value();
-    ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
-    ASSERT_TRUE(store->reserve_round(RoundId(3), {}).has_value());
-  }
-  {
-    // As the first schema had it: no ledger.
-    SQLite::Database old((folder_ / "coordinator.db").string(), SQLite::OPEN_READWRITE);
-    old.exec("ALTER TABLE job DROP COLUMN ledger; ALTER TABLE job DROP COLUMN ledger_sha256; PRAGMA user_version = 1");
+    ASSERT_TRUE(store->put_job({.name = "one", .file = "name = \"one\"", .folder = "/etc"}).has_value());
+    ASSERT_TRUE(store->job("two").has_value());
+    ASSERT_TRUE(store->put_job(submitted).has_value());
   }
   auto store = open_sqlite_store(folder_).value();
-  const Progress progress = store->load().value()->progress;
-  EXPECT_EQ(progress.last_round, RoundId(3));
-  EXPECT_EQ(progress.ledger, privacy::PublishedLedger{});
-  ASSERT_TRUE(store->reserve_round(RoundId(4), charged_ledger(4)).has_value());
-  EXPECT_EQ(store->load().value()->progress.ledger, charged_ledger(4));
+  EXPECT_EQ(store->jobs().value(), (std::vector<JobEntry>{submitted, entered("two")}));
+}
+
+TEST_F(StoreTest, RoundsAreKeptWithTheirCohortsAndOneThatWasCutOffIsLost) {
+  const RoundRecord aborted{
+      .round = RoundId(1),
+      .purpose = "train",
+      .outcome = "aborted",
+      .reason = "below_threshold: why",
+      .took = 1500ms,
+      .cohorts = {{.members = 80, .survivors = 0, .reason = "why"}, {.members = 79, .survivors = 0, .reason = {}}},
+      .ended = kToday + 60s};
+  {
+    auto store = open_job(folder_);
+    const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(1), .ledger = {}}, kToday).has_value());
+    ASSERT_TRUE(store->round_aborted(aborted, kToday + 60s).has_value());
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(2), .ledger = {}}, kToday).has_value());
+    auto commit = next_commit(start, start.version, 2);
+    commit.round = RoundRecord{.round = RoundId(2),
+                               .purpose = "train",
+                               .outcome = "published",
+                               .reason = {},
+                               .took = 2s,
+                               .cohorts = {{.members = 90, .survivors = 88, .reason = {}}}};
+    ASSERT_TRUE(store->commit(commit, kToday + 90s).has_value());
+    ASSERT_TRUE(store->reserve_round({.round = RoundId(3), .purpose = plan::Purpose::measure, .ledger = {}}, kToday)
+                    .has_value());
+  }
+  auto store = open_job(folder_);
+  const auto rounds = store->rounds(10).value();
+  ASSERT_EQ(rounds.size(), 3U);
+  EXPECT_EQ(rounds[0], aborted);
+  EXPECT_EQ(rounds[1].outcome, "published");
+  EXPECT_EQ(rounds[1].ended, kToday + 90s);
+  EXPECT_EQ(rounds[1].cohorts.at(0).survivors, 88U);
+  EXPECT_EQ(rounds[2].outcome, "lost");
+  EXPECT_EQ(rounds[2].purpose, "measure");
+  const auto latest = store->rounds(1).value();
+  ASSERT_EQ(latest.size(), 1U);
+  EXPECT_EQ(latest[0].round, RoundId(3));
+}
+
+TEST_F(StoreTest, WhoWasDrawnIsCountedWithTheReservation) {
+  const identity::DeviceId a{{1}};
+  const identity::DeviceId b{{2}};
+  auto store = open_job(folder_);
+  ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
+  ASSERT_TRUE(store->reserve_round({.round = RoundId(1), .ledger = {}, .drawn = {a, b}}, kToday).has_value());
+  ASSERT_TRUE(store->reserve_round({.round = RoundId(2), .ledger = {}, .drawn = {b}}, kToday + 1h).has_value());
+  const std::vector<Participation> expected{{.device = a, .last_round = RoundId(1), .when = kToday, .rounds = 1},
+                                            {.device = b, .last_round = RoundId(2), .when = kToday + 1h, .rounds = 2}};
+  EXPECT_EQ(store->participation().value(), expected);
+}
+
+TEST_F(StoreTest, TheAuditLogKeepsItsOrder) {
+  const AuditEntry first{.when = kToday, .who = "admin", .action = "pause", .job = "town", .detail = {}};
+  const AuditEntry second{.when = kToday, .who = "signal", .action = "stop", .job = {}, .detail = "SIGTERM"};
+  {
+    auto store = open_sqlite_store(folder_).value();
+    ASSERT_TRUE(store->append_audit(first).has_value());
+    ASSERT_TRUE(store->append_audit(second).has_value());
+  }
+  auto store = open_sqlite_store(folder_).value();
+  EXPECT_EQ(store->audit(10).value(), (std::vector{first, second}));
+  EXPECT_EQ(store->audit(1).value(), std::vector{second});
+}
+
+TEST_F(StoreTest, TheLatestFourVersionsCanBeRead) {
+  auto store = open_job(folder_);
+  const auto start = start_job(*store, make_job(9), make_items(20), make_key()).value();
+  Version latest = start.version;
+  for (std::uint64_t round = 1; round <= 5; ++round) {
+    const auto commit = next_commit(start, latest, round);
+    ASSERT_TRUE(store->commit(commit, kToday).has_value());
+    latest = *commit.version;
+  }
+  EXPECT_EQ(store->tensors(ModelVersion(5)).value(), *latest.tensors);
+  EXPECT_TRUE(store->tensors(ModelVersion(2)).value().has_value());
+  EXPECT_FALSE(store->tensors(ModelVersion(1)).value().has_value());
+  EXPECT_FALSE(store->tensors(ModelVersion(6)).value().has_value());
 }
 
 TEST_F(StoreTest, OneProcessAtATimeUsesAFolder) {
@@ -326,12 +517,12 @@ TEST_F(StoreTest, AFullDiskIsAnErrorAndTheLastVersionStays) {
   std::uint64_t committed = 0;
   std::optional<Error> failed;
   {
-    auto store = open_sqlite_store(folder_).value();
+    auto store = open_job(folder_);
     const auto start = start_job(*store, make_job(9), make_items(2000), make_key()).value();
     Version latest = start.version;
     for (std::uint64_t round = 1; round <= 200 && !failed; ++round) {
       const auto commit = next_commit(start, latest, round);
-      if (const auto status = store->commit(commit); !status) {
+      if (const auto status = store->commit(commit, kToday); !status) {
         failed = status.error();
       } else {
         latest = *commit.version;
@@ -344,13 +535,13 @@ TEST_F(StoreTest, AFullDiskIsAnErrorAndTheLastVersionStays) {
   ASSERT_GT(committed, 0U);
   // With room again, it goes on from the last version that was stored.
   ASSERT_EQ(::mount("tmpfs", folder_.c_str(), "tmpfs", MS_REMOUNT, "size=8m"), 0);
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   const auto start = start_job(*store, make_job(9), make_items(2000), make_key()).value();
   EXPECT_EQ(start.version.header.version, ModelVersion(committed));
 }
 
 TEST_F(StoreTest, AnotherJobIsRefusedAndSaysWhatDiffers) {
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
   auto other = make_job(9);
   other.settings["rank"] = "4";
@@ -364,7 +555,7 @@ TEST_F(StoreTest, AnotherJobIsRefusedAndSaysWhatDiffers) {
 }
 
 TEST_F(StoreTest, ACatalogueMayGrowBetweenTwoStartsAndNothingElse) {
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
   EXPECT_FALSE(start_job(*store, make_job(9), make_items(19), make_key()).has_value());
   const auto grown = start_job(*store, make_job(9), make_items(25), make_key()).value();
@@ -379,11 +570,11 @@ TEST_F(StoreTest, ACatalogueMayGrowBetweenTwoStartsAndNothingElse) {
   const auto& after = grown.version.state->shared.tensors.front();
   EXPECT_EQ(std::vector(after.values.begin(), after.values.begin() + static_cast<std::ptrdiff_t>(before.values.size())),
             before.values);
-  EXPECT_EQ(lines(folder_ / "trace.jsonl").size(), 2U);
+  EXPECT_EQ(lines(folder_ / "town.trace.jsonl").size(), 2U);
 }
 
 TEST_F(StoreTest, ARenewedKeySignsTheOldVersionAnew) {
-  auto store = open_sqlite_store(folder_).value();
+  auto store = open_job(folder_);
   ASSERT_TRUE(start_job(*store, make_job(9), make_items(20), make_key()).has_value());
   sim::SeededRandom random(55);
   const auto other = std::make_shared<const crypto::SigningKey>(crypto::SigningKey::generate(random));
@@ -394,7 +585,7 @@ TEST_F(StoreTest, ARenewedKeySignsTheOldVersionAnew) {
 // A federation over a real store, given up in the middle of a round: the next one goes on, and the run's model is the
 // one that an uninterrupted run of the same rounds makes.
 TEST_F(StoreTest, ARestartInMidRoundCostsThatRoundAlone) {
-  const auto run_to_end = [&](JobStart start, Store* store, int stop_after) {
+  const auto run_to_end = [&](JobStart start, JobStore* store, int stop_after) {
     Town town(make_settings(), std::move(start));
     town.real_store = store;
     town.connect(1, 5);
@@ -409,12 +600,12 @@ TEST_F(StoreTest, ARestartInMidRoundCostsThatRoundAlone) {
   ASSERT_EQ(whole.header.training_rounds, 4U);
   Version resumed;
   {
-    auto store = open_sqlite_store(folder_).value();
+    auto store = open_job(folder_);
     const auto half = run_to_end(start_job(*store, make_job(4), make_items(20), make_key()).value(), store.get(), 3);
     ASSERT_EQ(half.header.training_rounds, 1U);
   }
   {
-    auto store = open_sqlite_store(folder_).value();
+    auto store = open_job(folder_);
     auto start = start_job(*store, make_job(4), make_items(20), make_key()).value();
     EXPECT_EQ(start.progress.last_round, RoundId(3));
     EXPECT_EQ(start.version.header.training_rounds, 1U);
@@ -424,7 +615,7 @@ TEST_F(StoreTest, ARestartInMidRoundCostsThatRoundAlone) {
   EXPECT_EQ(resumed.header.tensors, whole.header.tensors);
   EXPECT_EQ(resumed.header.version, whole.header.version);
   EXPECT_EQ(resumed.header.round, RoundId(6));  // 3 was lost
-  const auto trace = lines(folder_ / "trace.jsonl");
+  const auto trace = lines(folder_ / "town.trace.jsonl");
   ASSERT_EQ(trace.size(), 7U);  // header, survey, four trainings, the measuring round
   std::vector<std::uint64_t> numbers;
   for (std::size_t i = 1; i < trace.size(); ++i) {

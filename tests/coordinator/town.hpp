@@ -227,10 +227,11 @@ class Town {
 
   Moment now{Duration(1s)};
   MemoryStore store;
+  std::vector<RoundRecord> records;  // of rounds that gave nothing
   std::vector<Log> log;
   std::optional<Status> stopped;
   std::vector<Close> closed;
-  Store* real_store = nullptr;  // beside `store`
+  JobStore* real_store = nullptr;  // beside `store`
   // Before its manifests are delivered; counts from 1.
   std::function<void(std::size_t)> on_round_opened;
   bool hold_work = false;  // reservations, steps and commits wait for release()
@@ -391,19 +392,24 @@ class Town {
   }
   void work(ReserveRound& action) {
     Status status = std::exchange(store.next, Status{});
-    if (status && real_store != nullptr) status = real_store->reserve_round(action.round, action.ledger);
+    if (status && real_store != nullptr) status = real_store->reserve_round(action.reservation, Enrolment::kToday);
     enqueue(federation_.on_round_reserved(status, now));
   }
   void carry_out(RecoverSum& action) { enqueue(federation_.on_sum_recovered(action, action.work->run(2), now)); }
   void work(BuildStep& action) { enqueue(federation_.on_step_built(action.run(), now)); }
   void work(StoreVersion& action) {
     Status status = std::exchange(store.next, Status{});
-    if (status && real_store != nullptr) status = real_store->commit(*action.commit);
+    if (status && real_store != nullptr) status = real_store->commit(*action.commit, Enrolment::kToday);
     if (status) store.trace.push_back(action.commit->trace_line);
     enqueue(federation_.on_stored(status, now));
   }
   template <typename Other>
   void work(Other&) {}
+  void carry_out(RecordRound& action) {
+    records.push_back(action.round);
+    if (real_store == nullptr) return;
+    EXPECT_TRUE(real_store->round_aborted(action.round, Enrolment::kToday).has_value());
+  }
   void carry_out(Stop& action) { stopped = action.outcome; }
   void carry_out(Log& event) { log.push_back(event); }
 

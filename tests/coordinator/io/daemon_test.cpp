@@ -88,7 +88,8 @@ TEST_F(DaemonTest, AnAddressInUseIsNamed) {
   coordinator_.start(options());
   RunningCoordinator other;
   auto store = open_sqlite_store(other.folder() / "state").value();
-  auto start = start_job(*store, make_job(1), make_items(20), make_key()).value();
+  auto job_store = store->job(make_job(1).name).value();
+  auto start = start_job(*job_store, make_job(1), make_items(20), make_key()).value();
   sim::SeededRandom random(3);
   CoordinatorSettings settings;
   settings.listen = {{"127.0.0.1", coordinator_.port()}};
@@ -100,6 +101,7 @@ TEST_F(DaemonTest, AnAddressInUseIsNamed) {
                                        .admission = Enrolment().admission(),
                                        .start = std::move(start),
                                        .store = std::move(store),
+                                       .job = std::move(job_store),
                                        .random = random,
                                        .floors = kTestFloors,
                                        .reload = {}});

@@ -113,10 +113,11 @@ void RunningCoordinator::start(Options options) {
   daemon_.reset();
   auto store = open_sqlite_store(folder_ / "state").value();
   auto job = make_job(options.rounds);
+  auto job_store = store->job(job.name).value();
   const auto credentials = net::read_credentials(coordinator_folder(), "coordinator").value();
   // Devices expect documents signed with the key that they met in the handshake.
   const auto key = std::make_shared<const crypto::SigningKey>(identity::parse_private_key_pem(credentials.key).value());
-  auto start = start_job(*store, job, make_items(options.items), key).value();
+  auto start = start_job(*job_store, job, make_items(options.items), key).value();
   CoordinatorSettings settings;
   settings.listen = options.listen;
   settings.admin = options.admin;
@@ -129,6 +130,7 @@ void RunningCoordinator::start(Options options) {
                                 .admission = admission(credentials),
                                 .start = std::move(start),
                                 .store = std::move(store),
+                                .job = std::move(job_store),
                                 .random = daemon_random_,
                                 .floors = kTestFloors,
                                 .reload = options.reload});

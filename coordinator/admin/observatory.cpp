@@ -225,76 +225,143 @@ std::string to_json(const Picture& picture) {
       .dump();
 }
 
-std::string to_prometheus(const Picture& picture) {
-  const DaemonView& daemon = picture.daemon;
+std::string job_list_json(const Pictures& pictures) {
+  Json jobs = Json::array();
+  for (const Picture& picture : pictures.jobs) {
+    jobs.push_back({{"name", picture.job},
+                    {"family", picture.family},
+                    {"goal", picture.goal},
+                    {"phase", picture.daemon.phase},
+                    {"paused", picture.daemon.paused},
+                    {"version", picture.version},
+                    {"training_rounds", picture.training_rounds},
+                    {"devices", {{"connected", picture.daemon.connections}, {"ready", picture.daemon.devices_ready}}}});
+  }
+  return jobs.dump();
+}
+
+std::string to_json(const std::vector<AuditEntry>& audit) {
+  Json entries = Json::array();
+  for (const AuditEntry& entry : audit) {
+    entries.push_back({{"when", std::int64_t{entry.when.time_since_epoch().count()}},
+                       {"who", entry.who},
+                       {"action", entry.action},
+                       {"job", entry.job.empty() ? Json(nullptr) : Json(entry.job)},
+                       {"detail", entry.detail}});
+  }
+  return entries.dump();
+}
+
+std::string to_prometheus(const Pictures& pictures) {
   PrometheusText out;
-  const auto gauge = [&](std::string_view name, std::string_view help, double number) {
-    out.family(name, "gauge", help);
-    out.value(number);
+  // A family's help stands once, before its values of all jobs.
+  const auto of_jobs = [&](std::string_view name, std::string_view type, std::string_view help, const auto& values) {
+    out.family(name, type, help);
+    for (const Picture& picture : pictures.jobs) values(picture, fmt::format("job=\"{}\"", label(picture.job)));
   };
-  const auto counter = [&](std::string_view name, std::string_view help, std::uint64_t number) {
-    out.family(name, "counter", help);
-    out.whole(number);
+  const auto gauge = [&](std::string_view name, std::string_view help, auto number) {
+    of_jobs(name, "gauge", help,
+            [&](const Picture& picture, const std::string& job) { out.value(double(number(picture)), job); });
   };
-  const auto by_reason = [&](std::string_view name, std::string_view help,
-                             const std::map<std::string, std::uint64_t>& counts) {
-    out.family(name, "counter", help);
-    for (const auto& [reason, count] : counts) out.whole(count, fmt::format("reason=\"{}\"", label(reason)));
+  const auto counter = [&](std::string_view name, std::string_view help, auto number) {
+    of_jobs(name, "counter", help,
+            [&](const Picture& picture, const std::string& job) { out.whole(number(picture), job); });
   };
-  out.family("chorus_job_info", "gauge", "The job, always 1.");
-  out.whole(1, fmt::format("job=\"{}\",family=\"{}\"", label(picture.job), label(picture.family)));
-  out.family("chorus_phase", "gauge", "1 for the phase that the coordinator is in.");
-  for (const std::string_view phase :
-       {"gathering", "reserving", "collecting", "building", "storing", "growing", "finished", "stopped"}) {
-    out.whole(phase == daemon.phase ? 1 : 0, fmt::format("phase=\"{}\"", phase));
-  }
-  gauge("chorus_paused", "1 while no round opens because an operator said so.", daemon.paused ? 1 : 0);
-  out.family("chorus_rounds_total", "counter", "Rounds that ended, by how.");
-  out.whole(picture.rounds_published, "outcome=\"published\"");
-  out.whole(picture.rounds_measured, "outcome=\"measured\"");
-  out.whole(picture.rounds_aborted, "outcome=\"aborted\"");
-  out.family("chorus_round_seconds", "histogram", "From a round's opening to its outcome, of those that gave a sum.");
-  const std::uint64_t closed = picture.rounds_published + picture.rounds_measured;
-  for (std::size_t b = 0; b < Picture::kBuckets.size(); ++b) {
-    out.whole(picture.took[b], fmt::format("le=\"{}\"", Picture::kBuckets[b]), "_bucket");
-  }
-  out.whole(closed, "le=\"+Inf\"", "_bucket");
-  out.value(picture.seconds, {}, "_sum");
-  out.whole(closed, {}, "_count");
-  counter("chorus_members_total", "Devices invited to rounds.", picture.members);
-  counter("chorus_survivors_total", "Devices whose updates are in a sum.", picture.survivors);
+  const auto by_reason = [&](std::string_view name, std::string_view help, auto counts) {
+    of_jobs(name, "counter", help, [&](const Picture& picture, const std::string& job) {
+      for (const auto& [reason, count] : counts(picture)) {
+        out.whole(count, fmt::format("{},reason=\"{}\"", job, label(reason)));
+      }
+    });
+  };
+  of_jobs("chorus_job_info", "gauge", "A job, always 1.", [&](const Picture& picture, const std::string& job) {
+    out.whole(1, fmt::format("{},family=\"{}\"", job, label(picture.family)));
+  });
+  of_jobs("chorus_phase", "gauge", "1 for the phase that the job is in.",
+          [&](const Picture& picture, const std::string& job) {
+            for (const std::string_view phase :
+                 {"gathering", "reserving", "collecting", "building", "storing", "growing", "finished", "stopped"}) {
+              out.whole(phase == picture.daemon.phase ? 1 : 0, fmt::format("{},phase=\"{}\"", job, phase));
+            }
+          });
+  gauge("chorus_paused", "1 while no round opens because an operator said so.",
+        [](const Picture& picture) { return picture.daemon.paused ? 1 : 0; });
+  of_jobs("chorus_rounds_total", "counter", "Rounds that ended, by how.",
+          [&](const Picture& picture, const std::string& job) {
+            out.whole(picture.rounds_published, job + ",outcome=\"published\"");
+            out.whole(picture.rounds_measured, job + ",outcome=\"measured\"");
+            out.whole(picture.rounds_aborted, job + ",outcome=\"aborted\"");
+          });
+  of_jobs("chorus_round_seconds", "histogram", "From a round's opening to its outcome, of those that gave a sum.",
+          [&](const Picture& picture, const std::string& job) {
+            const std::uint64_t closed = picture.rounds_published + picture.rounds_measured;
+            for (std::size_t b = 0; b < Picture::kBuckets.size(); ++b) {
+              out.whole(picture.took[b], fmt::format("{},le=\"{}\"", job, Picture::kBuckets[b]), "_bucket");
+            }
+            out.whole(closed, job + ",le=\"+Inf\"", "_bucket");
+            out.value(picture.seconds, job, "_sum");
+            out.whole(closed, job, "_count");
+          });
+  counter("chorus_members_total", "Devices invited to rounds.", [](const Picture& picture) { return picture.members; });
+  counter("chorus_survivors_total", "Devices whose updates are in a sum.",
+          [](const Picture& picture) { return picture.survivors; });
   by_reason("chorus_declined_total", "Devices that would not take part in a round, by what they said.",
-            picture.declined);
-  by_reason("chorus_cohorts_aborted_total", "Cohorts without a sum, by reason.", picture.cohorts_aborted);
-  counter("chorus_convicted_total", "Devices that a proof convicts of a lie or a fault.", picture.convicted);
-  counter("chorus_connections_refused_total", "Connections and peers that were refused.", daemon.connections_refused);
-  gauge("chorus_connections", "Devices that are connected.", static_cast<double>(daemon.connections));
-  gauge("chorus_devices_ready", "Devices that wait for a round.", static_cast<double>(daemon.devices_ready));
-  gauge("chorus_model_version", "The latest version.", static_cast<double>(picture.version));
+            [](const Picture& picture) { return picture.declined; });
+  by_reason("chorus_cohorts_aborted_total", "Cohorts without a sum, by reason.",
+            [](const Picture& picture) { return picture.cohorts_aborted; });
+  counter("chorus_convicted_total", "Devices that a proof convicts of a lie or a fault.",
+          [](const Picture& picture) { return picture.convicted; });
+  gauge("chorus_connections", "Devices that are connected.",
+        [](const Picture& picture) { return picture.daemon.connections; });
+  gauge("chorus_devices_ready", "Devices that wait for a round.",
+        [](const Picture& picture) { return picture.daemon.devices_ready; });
+  gauge("chorus_model_version", "The latest version.", [](const Picture& picture) { return picture.version; });
   gauge("chorus_training_rounds", "Training rounds behind the latest version.",
-        static_cast<double>(picture.training_rounds));
-  gauge("chorus_items", "Items of the catalogue.", picture.items);
-  for (auto line = picture.rounds.rbegin(); line != picture.rounds.rend(); ++line) {
-    if (!line->quality) continue;
-    if (line->quality->ranked_devices > 0) {
-      gauge("chorus_ndcg_at_10", "NDCG@10 on held-out events, of the version the last round began with.",
-            line->quality->ndcg_at_10);
-    } else if (line->quality->held_out_ratings > 0) {
-      gauge("chorus_held_out_rmse", "RMSE on held-out ratings, of the version the last round began with.",
-            line->quality->held_out_rmse);
+        [](const Picture& picture) { return picture.training_rounds; });
+  gauge("chorus_items", "Items of the catalogue.", [](const Picture& picture) { return picture.items; });
+  const auto latest_quality = [](const Picture& picture) -> std::optional<model::Quality> {
+    for (auto line = picture.rounds.rbegin(); line != picture.rounds.rend(); ++line) {
+      if (line->quality) return line->quality;
     }
-    break;
-  }
-  if (!picture.versions.empty() && picture.versions.back().privacy) {
-    const privacy::PrivacyReport& report = *picture.versions.back().privacy;
-    out.family("chorus_epsilon", "gauge", "What the job has cost a user; infinite without noise.");
-    out.value(report.coordinator.exact, "against=\"coordinator\"");
-    out.value(report.readers.exact, "against=\"readers\"");
-    gauge("chorus_delta", "The chance at which epsilon may fail.", report.delta);
-  }
-  gauge("chorus_store_bytes", "Size of the state folder's database.", static_cast<double>(daemon.store_bytes));
-  gauge("process_resident_memory_bytes", "Resident memory.", static_cast<double>(daemon.resident_bytes));
-  gauge("process_start_time_seconds", "When the coordinator started.", static_cast<double>(picture.started));
+    return std::nullopt;
+  };
+  of_jobs("chorus_ndcg_at_10", "gauge", "NDCG@10 on held-out events, of the version the last round began with.",
+          [&](const Picture& picture, const std::string& job) {
+            const auto quality = latest_quality(picture);
+            if (quality && quality->ranked_devices > 0) out.value(quality->ndcg_at_10, job);
+          });
+  of_jobs("chorus_held_out_rmse", "gauge", "RMSE on held-out ratings, of the version the last round began with.",
+          [&](const Picture& picture, const std::string& job) {
+            const auto quality = latest_quality(picture);
+            if (quality && quality->ranked_devices == 0 && quality->held_out_ratings > 0) {
+              out.value(quality->held_out_rmse, job);
+            }
+          });
+  const auto report = [](const Picture& picture) {
+    return picture.versions.empty() ? std::optional<privacy::PrivacyReport>() : picture.versions.back().privacy;
+  };
+  of_jobs("chorus_epsilon", "gauge", "What the job has cost a user; infinite without noise.",
+          [&](const Picture& picture, const std::string& job) {
+            if (const auto now = report(picture)) {
+              out.value(now->coordinator.exact, job + ",against=\"coordinator\"");
+              out.value(now->readers.exact, job + ",against=\"readers\"");
+            }
+          });
+  of_jobs("chorus_delta", "gauge", "The chance at which epsilon may fail.",
+          [&](const Picture& picture, const std::string& job) {
+            if (const auto now = report(picture)) out.value(now->delta, job);
+          });
+  const auto of_daemon = [&](std::string_view name, std::string_view type, std::string_view help, std::uint64_t value) {
+    out.family(name, type, help);
+    out.whole(value);
+  };
+  const DaemonView& daemon = pictures.daemon;
+  of_daemon("chorus_connections_refused_total", "counter", "Connections and peers that were refused.",
+            daemon.connections_refused);
+  of_daemon("chorus_store_bytes", "gauge", "Size of the state folder's database.", daemon.store_bytes);
+  of_daemon("process_resident_memory_bytes", "gauge", "Resident memory.", daemon.resident_bytes);
+  of_daemon("process_start_time_seconds", "gauge", "When the coordinator started.",
+            static_cast<std::uint64_t>(daemon.started));
   return std::move(out).take();
 }
 

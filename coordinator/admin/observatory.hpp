@@ -38,7 +38,7 @@ struct VersionLine {
   std::optional<privacy::PrivacyReport> privacy;
 };
 
-// What only the daemon knows, at the moment of a snapshot.
+// What the observatory is not told of, at the moment of a snapshot.
 struct DaemonView {
   std::string phase;  // "gathering", "collecting", …
   bool paused = false;
@@ -48,6 +48,7 @@ struct DaemonView {
   std::uint64_t connections_refused = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t store_bytes = 0;
+  std::int64_t started = 0;  // seconds since 1970
 };
 
 // A moment's picture; immutable once it is shared with the admin server's threads.
@@ -97,7 +98,16 @@ class Observatory {
 
 // One JSON object (coordinator/OPERATIONS.md lists the keys).
 [[nodiscard]] std::string to_json(const Picture& picture);
-// Prometheus' text format, version 0.0.4.
-[[nodiscard]] std::string to_prometheus(const Picture& picture);
+// All jobs at one moment, by name.
+struct Pictures {
+  DaemonView daemon;  // without what only a job knows
+  std::vector<Picture> jobs;
+};
+// One JSON array: a line for each job.
+[[nodiscard]] std::string job_list_json(const Pictures& pictures);
+// One JSON array, oldest first.
+[[nodiscard]] std::string to_json(const std::vector<AuditEntry>& audit);
+// Prometheus' text format, version 0.0.4. What concerns one job has its name as a label.
+[[nodiscard]] std::string to_prometheus(const Pictures& pictures);
 
 }  // namespace chorus::coordinator

@@ -43,13 +43,15 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.footer("Exit status: 0 ended as asked, 1 failed, 2 the command line or a settings file is wrong.");
   std::string config;
-  std::string job;
+  std::vector<std::filesystem::path> jobs;
   const auto with_files = [&](CLI::App* command) {
     command->add_option("--config", config, "The coordinator's settings; see sample-config")->required();
-    command->add_option("--job", job, "What is trained; see sample-job")->required();
+    command->add_option("--job", jobs,
+                        "What is trained; see sample-job. Repeat it for several; more can be handed over by `job "
+                        "submit` while the coordinator runs");
     return command;
   };
-  const auto* serve = with_files(app.add_subcommand("serve", "Run until SIGTERM, or until the job is finished"));
+  const auto* serve = with_files(app.add_subcommand("serve", "Run until SIGTERM, or until every job is finished"));
   const auto* check = with_files(app.add_subcommand("check", "Say whether serve would start, and with what"));
   const auto* sample_config = app.add_subcommand("sample-config", "Print a settings file with every option explained");
   const auto* sample_job = app.add_subcommand("sample-job", "Print a job file with every option explained");
@@ -65,7 +67,7 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("job")) return job_status;
   if (sample_config->parsed()) return print(chorus::coordinator::sample_coordinator_file());
   if (sample_job->parsed()) return print(chorus::coordinator::sample_job_file());
-  auto configured = chorus::coordinator::configure(config, job);
+  auto configured = chorus::coordinator::configure(config, jobs);
   if (!configured) {
     complain(configured.error());
     return kMisused;

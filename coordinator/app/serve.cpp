@@ -1,5 +1,7 @@
 #include "coordinator/app/serve.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "common/crypto/random_source.hpp"
@@ -30,7 +32,7 @@ Result<Admission> read_admission(const net::TlsCredentials& credentials) {
 
 // Reads again what SIGHUP may change; what cannot be read is logged and stays as it was.
 Reloaded reload(const std::filesystem::path& config, const std::filesystem::path& certificates,
-                const std::filesystem::path& catalogue) {
+                const std::map<std::string, std::filesystem::path>& catalogues) {
   Reloaded reloaded;
   const auto complain = [](std::string_view what, const Error& error) {
     log::error("cannot reload, the old one stays", {{"what", what}, {"reason", error.to_string()}});
@@ -49,10 +51,13 @@ Reloaded reload(const std::filesystem::path& config, const std::filesystem::path
   } else {
     complain("certificates", tls ? admission.error() : tls.error());
   }
-  if (auto items = dataset::read_item_table(catalogue)) {
-    reloaded.catalogue = std::move(*items);
-  } else {
-    complain("catalogue", items.error());
+  for (const auto& [job, catalogue] : catalogues) {
+    if (catalogue.empty()) continue;
+    if (auto items = dataset::read_item_table(catalogue)) {
+      reloaded.catalogues[job] = std::move(*items);
+    } else {
+      complain("catalogue", items.error());
+    }
   }
   return reloaded;
 }
@@ -77,48 +82,116 @@ void provide_open_files(const Limits& limits) {
   }
 }
 
+// A job that could not run is found now: version 0 is made, and the plans of its rounds.
+Status try_out(const PreparedJob& job, const Admission& admission,
+               const std::shared_ptr<const crypto::SigningKey>& key) {
+  const auto random = crypto::make_system_random();
+  CHORUS_TRY(auto start, new_job(job.description, job.items, key));
+  CHORUS_TRY_DO(Federation::create(job.federation, std::move(start), admission, *random, plan::kProductionFloors));
+  return {};
+}
+
+Result<PreparedJob> prepare(JobSettings settings) {
+  CHORUS_TRY(auto items, dataset::read_item_table(settings.catalogue));
+  if (items.empty()) {
+    return fail(ErrorCode::invalid_argument, "the catalogue has no items", settings.catalogue.string());
+  }
+  CHORUS_TRY(auto description, describe_job(settings, static_cast<std::uint32_t>(items.size())));
+  return PreparedJob{.federation = settings.federation,
+                     .description = std::move(description),
+                     .items = std::move(items),
+                     .catalogue = std::move(settings.catalogue),
+                     .file = {},
+                     .folder = {}};
+}
+
+// A job whose file's text was handed over.
+Result<PreparedJob> prepare_submitted(const std::string& file, const std::string& folder, const Admission& admission,
+                                      const std::shared_ptr<const crypto::SigningKey>& key) {
+  const std::filesystem::path place(folder);
+  if (!place.is_absolute()) return fail(ErrorCode::invalid_argument, "the job file's folder is not absolute", folder);
+  CHORUS_TRY(auto settings, parse_job_settings(file, place / "job.toml", plan::kProductionFloors));
+  CHORUS_TRY(auto job, prepare(std::move(settings)));
+  CHORUS_TRY_DO(try_out(job, admission, key));
+  job.file = file;
+  job.folder = folder;
+  return job;
+}
+
+// Those that were submitted and not stopped, beside the command line's. One that cannot start does not keep the others
+// from it.
+Result<std::vector<PreparedJob>> submitted_jobs(Store& store, const Configured& configured) {
+  std::vector<PreparedJob> jobs;
+  CHORUS_TRY(const auto entries, store.jobs());
+  for (const JobEntry& entry : entries) {
+    const bool on_command_line = std::any_of(configured.jobs.begin(), configured.jobs.end(),
+                                             [&](const auto& job) { return job.description.name == entry.name; });
+    if (on_command_line) continue;
+    if (entry.file.empty() || entry.standing == Standing::stopped) {
+      log::info("a job of the state folder is not run", {{"job", entry.name}, {"standing", to_string(entry.standing)}});
+      continue;
+    }
+    auto job = prepare_submitted(entry.file, entry.folder, configured.admission, configured.key);
+    if (job) {
+      jobs.push_back(std::move(*job));
+    } else {
+      log::error("a submitted job cannot start", {{"job", entry.name}, {"reason", job.error().to_string()}});
+    }
+  }
+  return jobs;
+}
+
 }  // namespace
 
-Result<Configured> configure(const std::filesystem::path& config, const std::filesystem::path& job) {
+Result<Configured> configure(const std::filesystem::path& config, const std::vector<std::filesystem::path>& jobs) {
   CHORUS_TRY(auto settings, read_coordinator_file(config));
-  CHORUS_TRY(auto job_settings, read_job_file(job, plan::kProductionFloors));
-  CHORUS_TRY(auto items, dataset::read_item_table(job_settings.catalogue));
-  if (items.empty()) {
-    return fail(ErrorCode::invalid_argument, "the catalogue has no items", job_settings.catalogue.string());
+  std::vector<JobSettings> job_settings;
+  for (const auto& job : jobs) {
+    CHORUS_TRY(auto read, read_job_file(job, plan::kProductionFloors));
+    for (const JobSettings& other : job_settings) {
+      if (other.name == read.name) {
+        return fail(ErrorCode::duplicate, fmt::format("another job is called '{}' too", read.name), job.string());
+      }
+    }
+    job_settings.push_back(std::move(read));
   }
-  CHORUS_TRY(auto description, describe_job(job_settings, static_cast<std::uint32_t>(items.size())));
+  if (jobs.empty() && !settings.admin) {
+    return fail(ErrorCode::invalid_argument, "there is nothing to do: neither --job nor [admin] listen is given",
+                config.string());
+  }
+  std::vector<PreparedJob> prepared;
+  for (JobSettings& job : job_settings) {
+    CHORUS_TRY(auto ready, prepare(std::move(job)));
+    prepared.push_back(std::move(ready));
+  }
   CHORUS_TRY(const auto credentials, net::read_credentials(settings.certificates, "coordinator"));
   CHORUS_TRY(auto tls, net::TlsContext::server(credentials, wall_now()));
   CHORUS_TRY(auto admission, read_admission(credentials));
   CHORUS_TRY(auto key, identity::parse_private_key_pem(credentials.key));
-  job_settings.federation.shutdown_grace = settings.shutdown_grace;
   Configured configured{.settings = std::move(settings),
-                        .job = std::move(job_settings),
-                        .description = std::move(description),
-                        .items = std::move(items),
+                        .jobs = std::move(prepared),
                         .tls = std::move(tls),
                         .admission = std::move(admission),
                         .key = std::make_shared<const crypto::SigningKey>(std::move(key))};
-  // A job that could not run is found now: version 0 is made, and the plans of its rounds.
-  const auto random = crypto::make_system_random();
-  CHORUS_TRY(auto start, new_job(configured.description, configured.items, configured.key));
-  CHORUS_TRY_DO(Federation::create(configured.job.federation, std::move(start), configured.admission, *random,
-                                   plan::kProductionFloors));
+  for (const PreparedJob& job : configured.jobs) CHORUS_TRY_DO(try_out(job, configured.admission, configured.key));
   return configured;
 }
 
 std::string summary(const Configured& configured) {
-  const auto& job = configured.description;
-  std::string text = fmt::format(
-      "job '{}': {} items, family {}, {}\n", job.name, configured.items.size(), job.family,
-      job.round_goal == 0 ? std::string("no last round") : fmt::format("{} training rounds", job.round_goal));
-  for (const auto& [key, value] : job.settings) text += fmt::format("  {} = {}\n", key, value);
-  text += fmt::format("cohorts of {} to {} devices\n", configured.job.federation.cohort_minimum,
-                      configured.job.federation.cohort_size);
-  if (job.settings.contains("mu")) {
-    const privacy::Budget& budget = configured.job.federation.budget;
-    text += fmt::format("rounds end when a device has paid epsilon {} at delta {} to the coordinator\n", budget.epsilon,
-                        budget.delta);
+  std::string text;
+  for (const PreparedJob& prepared : configured.jobs) {
+    const auto& job = prepared.description;
+    text += fmt::format(
+        "job '{}': {} items, family {}, {}\n", job.name, prepared.items.size(), job.family,
+        job.round_goal == 0 ? std::string("no last round") : fmt::format("{} training rounds", job.round_goal));
+    for (const auto& [key, value] : job.settings) text += fmt::format("  {} = {}\n", key, value);
+    text += fmt::format("  cohorts of {} to {} devices\n", prepared.federation.cohort_minimum,
+                        prepared.federation.cohort_size);
+    if (job.settings.contains("mu")) {
+      const privacy::Budget& budget = prepared.federation.budget;
+      text += fmt::format("  rounds end when a device has paid epsilon {} at delta {} to the coordinator\n",
+                          budget.epsilon, budget.delta);
+    }
   }
   for (const auto& address : configured.settings.listen) {
     text += fmt::format("listens on {}, port {}\n", address.host, address.port);
@@ -126,41 +199,29 @@ std::string summary(const Configured& configured) {
   return text + fmt::format("state in {}\n", configured.settings.state.string());
 }
 
-// Said at every start, because it is what an operator must not take for granted: the secure sum hides who said what in
-// one round, and the difference of two sums is one device's update.
-void warn_of_missing_noise(const model::Model& model) {
-  if (model.privacy(plan::Purpose::train, 0)) return;
-  log::warning("updates carry no noise: NO DIFFERENCING PROTECTION, epsilon is infinite");
-}
-
 Status serve(Configured configured, const std::filesystem::path& config) {
   log::configure(configured.settings.log_level, configured.settings.log_format);
   warn_of_expiry(configured.tls);
   provide_open_files(configured.settings.limits);
   CHORUS_TRY(auto store, open_sqlite_store(configured.settings.state));
-  CHORUS_TRY(auto job, store->job(configured.description.name));
-  CHORUS_TRY(auto start, start_job(*job, configured.description, std::move(configured.items), configured.key));
-  log::info("job", {{"name", configured.description.name},
-                    {"family", configured.description.family},
-                    {"items", start.publisher->catalogue().header.items},
-                    {"version", start.version.header.version.value()},
-                    {"training_rounds", start.version.header.training_rounds},
-                    {"goal", configured.description.round_goal}});
-  warn_of_missing_noise(start.publisher->model());
+  CHORUS_TRY(auto submitted, submitted_jobs(*store, configured));
+  for (PreparedJob& job : submitted) configured.jobs.push_back(std::move(job));
   const auto random = crypto::make_system_random();
   CHORUS_TRY(auto daemon,
              Daemon::create(DaemonSetup{
                  .settings = configured.settings,
-                 .federation = configured.job.federation,
+                 .jobs = std::move(configured.jobs),
                  .tls = std::move(configured.tls),
-                 .admission = std::move(configured.admission),
-                 .start = std::move(start),
+                 .admission = configured.admission,
+                 .key = configured.key,
                  .store = std::move(store),
-                 .job = std::move(job),
                  .random = *random,
                  .floors = plan::kProductionFloors,
-                 .reload = [config, certificates = configured.settings.certificates,
-                            catalogue = configured.job.catalogue] { return reload(config, certificates, catalogue); },
+                 .reload = [config, certificates = configured.settings.certificates](
+                               const auto& catalogues) { return reload(config, certificates, catalogues); },
+                 .prepare = [admission = configured.admission, key = configured.key](
+                                const auto& file,
+                                const auto& folder) { return prepare_submitted(file, folder, admission, key); },
              }));
   return daemon->run();
 }

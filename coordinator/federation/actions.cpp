@@ -13,34 +13,39 @@ double seconds(Duration duration) {
 }
 
 // Fields: counts, round, duration and error measures of sums; nothing about a device.
-void write(const WaitingForDevices& event) {
-  log::info("waiting for devices", {{"ready", event.ready}, {"needed", event.needed}});
+void write(const WaitingForDevices& event, std::string_view job) {
+  log::info("waiting for devices", {{"job", job}, {"ready", event.ready}, {"needed", event.needed}});
 }
-void write(const RoundOpened& event) {
-  log::info("round opened", {{"round", event.round.value()},
+void write(const RoundOpened& event, std::string_view job) {
+  log::info("round opened", {{"job", job},
+                             {"round", event.round.value()},
                              {"purpose", plan::to_string(event.purpose)},
                              {"cohorts", event.cohorts},
                              {"members", event.members}});
 }
-void write(const CohortAborted& event) {
-  log::warning(
-      "cohort aborted",
-      {{"round", event.round.value()}, {"cohort", event.cohort.value()}, {"reason", event.reason.to_string()}});
+void write(const CohortAborted& event, std::string_view job) {
+  log::warning("cohort aborted", {{"job", job},
+                                  {"round", event.round.value()},
+                                  {"cohort", event.cohort.value()},
+                                  {"reason", event.reason.to_string()}});
 }
-void write(const MembersDeclined& event) {
-  log::info("members declined", {{"round", event.round.value()},
+void write(const MembersDeclined& event, std::string_view job) {
+  log::info("members declined", {{"job", job},
+                                 {"round", event.round.value()},
                                  {"cohort", event.cohort.value()},
                                  {"reason", to_string(event.reason)},
                                  {"members", event.members}});
 }
-void write(const MemberConvicted& event) {
-  log::warning("member convicted", {{"round", event.round.value()},
+void write(const MemberConvicted& event, std::string_view job) {
+  log::warning("member convicted", {{"job", job},
+                                    {"round", event.round.value()},
                                     {"device", identity::to_string(event.device)},
                                     {"reason", event.reason.to_string()}});
 }
-void write(const RoundClosed& event) {
+void write(const RoundClosed& event, std::string_view job) {
   if (!event.quality) {
-    log::info("round closed", {{"round", event.round.value()},
+    log::info("round closed", {{"job", job},
+                               {"round", event.round.value()},
                                {"purpose", plan::to_string(event.purpose)},
                                {"cohorts", event.cohorts},
                                {"aborted", event.cohorts_aborted},
@@ -49,7 +54,8 @@ void write(const RoundClosed& event) {
                                {"seconds", seconds(event.took)}});
     return;
   }
-  log::info("round closed", {{"round", event.round.value()},
+  log::info("round closed", {{"job", job},
+                             {"round", event.round.value()},
                              {"purpose", plan::to_string(event.purpose)},
                              {"cohorts", event.cohorts},
                              {"aborted", event.cohorts_aborted},
@@ -59,8 +65,9 @@ void write(const RoundClosed& event) {
                              {"rmse", event.quality->held_out_rmse},
                              {"training_rmse", event.quality->training_rmse}});
 }
-void write(const RoundAborted& event) {
-  log::warning("round aborted", {{"round", event.round.value()},
+void write(const RoundAborted& event, std::string_view job) {
+  log::warning("round aborted", {{"job", job},
+                                 {"round", event.round.value()},
                                  {"purpose", plan::to_string(event.purpose)},
                                  {"members", event.members},
                                  {"seconds", seconds(event.took)},
@@ -73,23 +80,24 @@ std::string epsilon_text(const std::optional<privacy::PrivacyReport>& report,
   if (report->unprotected > 0) return "infinite: NO DIFFERENCING PROTECTION";
   return fmt::format("{:.4g} at delta {:.3g}", ((*report).*of).exact, report->delta);
 }
-void write(const VersionPublished& event) {
+void write(const VersionPublished& event, std::string_view job) {
   log::info("version published",
-            {{"version", event.version.value()},
+            {{"job", job},
+             {"version", event.version.value()},
              {"training_rounds", event.training_rounds},
              {"items", event.items},
              {"bytes", event.bytes},
              {"epsilon_coordinator", epsilon_text(event.privacy, &privacy::PrivacyReport::coordinator)},
              {"epsilon_readers", epsilon_text(event.privacy, &privacy::PrivacyReport::readers)}});
 }
-void write(const JobFinished& event) {
-  log::info("job finished", {{"training_rounds", event.training_rounds}});
+void write(const JobFinished& event, std::string_view job) {
+  log::info("job finished", {{"job", job}, {"training_rounds", event.training_rounds}});
 }
-void write(const BudgetSpent& event) {
-  log::warning("no more rounds: the privacy budget is spent", {{"reason", event.reason.to_string()}});
+void write(const BudgetSpent& event, std::string_view job) {
+  log::warning("no more rounds: the privacy budget is spent", {{"job", job}, {"reason", event.reason.to_string()}});
 }
-void write(const CatalogueRefused& event) {
-  log::error("the new catalogue was refused, the old one stays", {{"reason", event.reason.to_string()}});
+void write(const CatalogueRefused& event, std::string_view job) {
+  log::error("the new catalogue was refused, the old one stays", {{"job", job}, {"reason", event.reason.to_string()}});
 }
 
 }  // namespace
@@ -104,8 +112,8 @@ Result<BuildStep::Outcome> BuildStep::run() const {
   return std::move(*growth);
 }
 
-void write_log(const Log& event) {
-  std::visit([](const auto& value) { write(value); }, event);
+void write_log(const Log& event, std::string_view job) {
+  std::visit([job](const auto& value) { write(value, job); }, event);
 }
 
 }  // namespace chorus::coordinator

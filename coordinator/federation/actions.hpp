@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -159,6 +160,6 @@ using Action =
 using Actions = std::vector<Action>;
 
 // Writes one line through common/log.
-void write_log(const Log& event);
+void write_log(const Log& event, std::string_view job);
 
 }  // namespace chorus::coordinator

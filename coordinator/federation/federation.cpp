@@ -14,13 +14,9 @@ namespace chorus::coordinator {
 
 using protocol::CoordinatorPhase;
 
-namespace {
-
 Error another_authority() {
   return {ErrorCode::closed, "another enrolment authority has taken over: connect again with its certificate"};
 }
-
-}  // namespace
 
 Result<Federation> Federation::create(const FederationSettings& settings, JobStart start, Admission admission,
                                       crypto::RandomSource& random, const plan::Floors& floors) {

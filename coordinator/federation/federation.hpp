@@ -41,6 +41,9 @@ struct Admission {
   std::shared_ptr<const identity::RevocationList> revoked;
 };
 
+// What devices are told that have come with an authority's certificate when another has taken over.
+[[nodiscard]] Error another_authority();
+
 // Not thread-safe.
 class Federation {
  public:

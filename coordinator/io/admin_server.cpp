@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
+#include <nlohmann/json.hpp>
 #include <sys/stat.h>
 
 #include "common/crypto/secret_bytes.hpp"
@@ -18,7 +19,9 @@ namespace chorus::coordinator {
 namespace {
 
 constexpr std::size_t kTokenDigits = 64;
-constexpr std::size_t kMostBody = 4096;
+constexpr std::size_t kMostBody = std::size_t{1} << 20;  // a job file
+// What one asks for at most waits for a model to be made.
+constexpr std::chrono::seconds kLongestAnswer{60};
 constexpr std::size_t kThreads = 4;
 
 Status write_private(const std::filesystem::path& path, const std::string& text) {
@@ -68,35 +71,48 @@ struct AdminServer::Impl {
   std::string token;
   std::string endpoint;
   int port = 0;
-  AdminCommands commands;
+  AskDaemon ask;
+  std::atomic<bool> ending = false;
   std::filesystem::path file;
   std::mutex mutex;  // of the two below
-  std::shared_ptr<const Picture> picture;
+  std::shared_ptr<const Pictures> pictures;
   std::chrono::steady_clock::time_point shown{};
 
   ~Impl() {
+    ending = true;
     server.stop();
     if (thread.joinable()) thread.join();
     std::error_code ignored;
     std::filesystem::remove(file, ignored);
   }
 
-  [[nodiscard]] std::shared_ptr<const Picture> latest() {
+  [[nodiscard]] std::shared_ptr<const Pictures> latest() {
     const std::lock_guard lock(mutex);
-    return picture;
+    return pictures;
   }
   [[nodiscard]] bool is_alive() {
     const std::lock_guard lock(mutex);
-    return picture != nullptr && std::chrono::steady_clock::now() - shown < kStale;
+    return pictures != nullptr && std::chrono::steady_clock::now() - shown < kStale;
   }
 
-  // A handler of what the latest picture says.
+  // A handler of what the latest pictures say.
   template <typename Handler>
   void get(const char* path, Handler handler) {
-    server.Get(path, [this, handler](const httplib::Request&, httplib::Response& response) {
+    server.Get(path, [this, handler](const httplib::Request& request, httplib::Response& response) {
       const auto now = latest();
       if (now == nullptr) return answer(response, 503, "starting");
-      handler(*now, response);
+      handler(*now, request, response);
+    });
+  }
+  // Of one job's: of ?job=NAME, or of the first.
+  template <typename Handler>
+  void get_of_job(const char* path, Handler handler) {
+    get(path, [handler](const Pictures& now, const httplib::Request& request, httplib::Response& response) {
+      const std::string name = request.get_param_value("job");
+      for (const Picture& picture : now.jobs) {
+        if (name.empty() || picture.job == name) return handler(picture, request, response);
+      }
+      answer(response, 404, name.empty() ? "no job runs now" : fmt::format("there is no job '{}'", name));
     });
   }
 
@@ -110,6 +126,27 @@ struct AdminServer::Impl {
       }
       act(request, response);
     });
+  }
+
+  // Waits for the daemon's word, unless the server ends.
+  void forward(AdminRequest request, httplib::Response& response, const char* type = "text/plain; charset=utf-8") {
+    auto asked = ask(std::move(request));
+    const auto latest = std::chrono::steady_clock::now() + kLongestAnswer;
+    while (asked.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
+      if (ending) return answer(response, 503, "the coordinator is stopping");
+      if (std::chrono::steady_clock::now() > latest) return answer(response, 504, "not done yet; ask again");
+    }
+    const Result<std::string> said = asked.get();
+    if (!said) {
+      const ErrorCode code = said.error().code();
+      const int status = code == ErrorCode::wrong_job        ? 404
+                         : code == ErrorCode::already_exists ? 409
+                         : code == ErrorCode::aborted        ? 503
+                                                             : 400;
+      return answer(response, status, said.error().to_string());
+    }
+    response.status = 200;
+    response.set_content(*said + "\n", type);
   }
 
   void set_up() {
@@ -139,42 +176,56 @@ struct AdminServer::Impl {
     server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
       is_alive() ? answer(response, 200, "ok") : answer(response, 503, "the coordinator's thread does not answer");
     });
-    get("/readyz", [this](const Picture& now, httplib::Response& response) {
+    get("/readyz", [this](const Pictures& now, const httplib::Request&, httplib::Response& response) {
       if (now.daemon.stopping) return answer(response, 503, "stopping");
       is_alive() ? answer(response, 200, "ok") : answer(response, 503, "the coordinator's thread does not answer");
     });
-    get("/metrics", [](const Picture& now, httplib::Response& response) {
+    get("/metrics", [](const Pictures& now, const httplib::Request&, httplib::Response& response) {
       response.set_content(to_prometheus(now), "text/plain; version=0.0.4; charset=utf-8");
     });
-    get("/api/status", [](const Picture& now, httplib::Response& response) {
+    get("/api/jobs", [](const Pictures& now, const httplib::Request&, httplib::Response& response) {
+      response.set_content(job_list_json(now), "application/json");
+    });
+    get_of_job("/api/status", [](const Picture& now, const httplib::Request&, httplib::Response& response) {
       response.set_content(to_json(now), "application/json");
     });
-    get("/api/model", [](const Picture& now, httplib::Response& response) {
+    server.Get("/api/audit", [this](const httplib::Request&, httplib::Response& response) {
+      forward({.command = AdminCommand::audit, .job = {}, .text = {}, .folder = {}}, response, "application/json");
+    });
+    get_of_job("/api/model", [](const Picture& now, const httplib::Request&, httplib::Response& response) {
       response.set_header("X-Chorus-Version", std::to_string(now.version));
       response.set_header("Content-Disposition",
                           fmt::format("attachment; filename=\"{}-{}.tensors\"", now.job, now.version));
       response.set_content(reinterpret_cast<const char*>(now.model->data()), now.model->size(),
                            "application/octet-stream");
     });
-    command("/api/pause", [this](const httplib::Request&, httplib::Response& response) {
-      commands.pause();
-      answer(response, 202, "no round opens from now on; one that is open goes on");
+    for (const auto& [path, asked] :
+         {std::pair("/api/pause", AdminCommand::pause), std::pair("/api/resume", AdminCommand::resume)}) {
+      command(path, [this, asked](const httplib::Request& request, httplib::Response& response) {
+        forward({.command = asked, .job = request.get_param_value("job"), .text = {}, .folder = {}}, response);
+      });
+    }
+    // A job of that name, or the coordinator.
+    command("/api/stop", [this](const httplib::Request& request, httplib::Response& response) {
+      const std::string job = request.get_param_value("job");
+      const AdminCommand asked = job.empty() ? AdminCommand::shut_down : AdminCommand::stop;
+      forward({.command = asked, .job = job, .text = {}, .folder = {}}, response);
     });
-    command("/api/resume", [this](const httplib::Request&, httplib::Response& response) {
-      commands.resume();
-      answer(response, 202, "rounds open again");
+    command("/api/submit", [this](const httplib::Request& request, httplib::Response& response) {
+      const auto body = nlohmann::json::parse(request.body, nullptr, false);
+      if (!body.is_object() || !body.contains("file") || !body["file"].is_string() || !body.contains("folder") ||
+          !body["folder"].is_string()) {
+        return answer(response, 400, R"(expected {"file": the job file's text, "folder": where it lies})");
+      }
+      forward({.command = AdminCommand::submit, .job = {}, .text = body["file"], .folder = body["folder"]}, response);
     });
-    command("/api/stop", [this](const httplib::Request&, httplib::Response& response) {
-      commands.stop();
-      answer(response, 202, "stopping");
-    });
-    command("/api/log-level", [](const httplib::Request& request, httplib::Response& response) {
+    command("/api/log-level", [this](const httplib::Request& request, httplib::Response& response) {
       log::Level level = log::Level::info;
       if (!log::parse_level(request.body, level)) {
         return answer(response, 400, "expected debug, info, warning, error or off");
       }
       log::set_level(level);
-      answer(response, 202, fmt::format("the log's level is {}", request.body));
+      forward({.command = AdminCommand::log_level, .job = {}, .text = request.body, .folder = {}}, response);
     });
   }
 };
@@ -184,9 +235,9 @@ AdminServer::~AdminServer() = default;
 
 Result<std::unique_ptr<AdminServer>> AdminServer::start(const ListenAddress& address,
                                                         const std::filesystem::path& state,
-                                                        crypto::RandomSource& random, AdminCommands commands) {
+                                                        crypto::RandomSource& random, AskDaemon ask) {
   auto impl = std::make_unique<Impl>();
-  impl->commands = std::move(commands);
+  impl->ask = std::move(ask);
   CHORUS_TRY(impl->token, token_of(state / "admin.token", random));
   impl->set_up();
   const std::string place = fmt::format("{}:{}", address.host, address.port);
@@ -203,9 +254,9 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(const ListenAddress& add
   return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
 }
 
-void AdminServer::show(std::shared_ptr<const Picture> picture) {
+void AdminServer::show(std::shared_ptr<const Pictures> pictures) {
   const std::lock_guard lock(impl_->mutex);
-  impl_->picture = std::move(picture);
+  impl_->pictures = std::move(pictures);
   impl_->shown = std::chrono::steady_clock::now();
 }
 

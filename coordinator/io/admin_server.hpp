@@ -5,21 +5,19 @@
 
 #include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 
 #include "common/crypto/random_source.hpp"
 #include "coordinator/admin/observatory.hpp"
 #include "coordinator/config/settings.hpp"
+#include "coordinator/io/admin_request.hpp"
 
 namespace chorus::coordinator {
 
-struct AdminCommands {
-  // On the server's threads.
-  std::function<void()> pause;
-  std::function<void()> resume;
-  std::function<void()> stop;
-};
+// Called on the server's threads; the answer is a sentence, or JSON for AdminCommand::audit.
+using AskDaemon = std::function<std::future<Result<std::string>>(AdminRequest request)>;
 
 // Thread-safe.
 class AdminServer {
@@ -28,14 +26,14 @@ class AdminServer {
   // alone. Errors: address_in_use, unwritable, malformed (a token file that is none).
   [[nodiscard]] static Result<std::unique_ptr<AdminServer>> start(const ListenAddress& address,
                                                                   const std::filesystem::path& state,
-                                                                  crypto::RandomSource& random, AdminCommands commands);
+                                                                  crypto::RandomSource& random, AskDaemon ask);
   // Answers what is being answered, then ends the thread.
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
   // What is shown from now on. /healthz fails if none came for kStale.
-  void show(std::shared_ptr<const Picture> picture);
+  void show(std::shared_ptr<const Pictures> pictures);
   static constexpr std::chrono::seconds kStale{30};
   [[nodiscard]] const std::string& endpoint() const noexcept { return endpoint_; }
 

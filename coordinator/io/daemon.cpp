@@ -3,8 +3,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <map>
-#include <thread>
 #include <unordered_map>
 
 #include <asio/co_spawn.hpp>
@@ -22,12 +22,12 @@
 #include <unistd.h>
 
 #include "common/log/log.hpp"
-#include "coordinator/admin/observatory.hpp"
 #include "coordinator/io/address_rate.hpp"
 #include "coordinator/io/admin_server.hpp"
 #include "coordinator/io/clock.hpp"
 #include "coordinator/io/endpoint_file.hpp"
 #include "coordinator/io/refusals.hpp"
+#include "coordinator/io/running_job.hpp"
 #include "coordinator/io/session.hpp"
 
 namespace chorus::coordinator {
@@ -41,10 +41,6 @@ constexpr auto kAwait = asio::experimental::as_tuple(asio::use_awaitable);
 constexpr Duration kFlush = 2s;
 // How long the listeners rest when the process has no file descriptors left.
 constexpr Duration kRest = 200ms;
-
-std::int64_t seconds_of(WallTime time) {
-  return std::int64_t{time.time_since_epoch().count()};
-}
 
 // 0 where the system does not say.
 std::uint64_t resident_bytes() {
@@ -63,22 +59,29 @@ std::string to_text(const tcp::endpoint& endpoint) {
 
 }  // namespace
 
-class Daemon::Impl final : public SessionOwner {
+class Daemon::Impl final : public SessionOwner, public JobHost {
  public:
-  Impl(DaemonSetup setup, Federation federation)
+  explicit Impl(DaemonSetup setup)
       : settings_(std::move(setup.settings)),
         random_(setup.random),
         tls_(std::move(setup.tls)),
-        store_(std::move(setup.store)),
-        job_(std::move(setup.job)),
         reload_(std::move(setup.reload)),
-        federation_(std::move(federation)),
         address_rate_(settings_.limits.handshakes_per_address),
-        timer_(context_),
         handshake_ended_(context_, asio::steady_timer::time_point::max()),
         signals_(context_),
-        observatory_(federation_.publisher().job(), federation_.version(),
-                     federation_.publisher().catalogue().header.items, seconds_of(wall_now())) {}
+        jobs_({.context = context_,
+               .worker = worker_,
+               .host = *this,
+               .random = setup.random,
+               .floors = setup.floors,
+               .shutdown_grace = settings_.shutdown_grace},
+              std::move(setup.store), std::move(setup.admission), std::move(setup.key), std::move(setup.prepare)) {}
+
+  // Before run(), on the caller's thread.
+  Status begin(std::vector<PreparedJob> jobs) {
+    CHORUS_TRY_DO(jobs_.begin(std::move(jobs)));
+    return listen();
+  }
 
   Status listen() {
     for (const auto& address : settings_.listen) {
@@ -100,9 +103,7 @@ class Daemon::Impl final : public SessionOwner {
     }
     if (settings_.admin) {
       CHORUS_TRY(admin_, AdminServer::start(*settings_.admin, settings_.state, random_,
-                                            {.pause = [this] { asio::post(context_, [this] { pause(true); }); },
-                                             .resume = [this] { asio::post(context_, [this] { pause(false); }); },
-                                             .stop = [this] { stop(); }}));
+                                            [this](AdminRequest request) { return ask(std::move(request)); }));
     }
     return write_endpoint_file(settings_.state, endpoints_);
   }
@@ -111,13 +112,14 @@ class Daemon::Impl final : public SessionOwner {
     std::signal(SIGPIPE, SIG_IGN);  // a peer that went away is an error of write(), not the end
     for (const int number : {SIGTERM, SIGINT, SIGHUP}) signals_.add(number);
     asio::co_spawn(context_, watch_signals(), asio::detached);
+    // One that has nothing left to do may end at once.
+    jobs_.start_all();
     for (auto& acceptor : acceptors_) asio::co_spawn(context_, accept(acceptor), asio::detached);
     for (const auto& endpoint : endpoints_) log::info("listening", {{"address", endpoint}});
     if (admin_ != nullptr) {
       log::info("dashboard", {{"address", fmt::format("http://{}/", admin_->endpoint())}});
       asio::co_spawn(context_, show_pictures(), asio::detached);
     }
-    perform(federation_.on_time(monotonic_now()));
     context_.run();
     worker_.join();
     remove_endpoint_file(settings_.state);
@@ -133,8 +135,48 @@ class Daemon::Impl final : public SessionOwner {
   }
   [[nodiscard]] const std::vector<std::string>& endpoints() const noexcept { return endpoints_; }
 
-  void on_message(SessionId session, protocol::Message message) override {
-    perform(federation_.on_message(session, std::move(message), monotonic_now(), wall_now()));
+  // --- SessionOwner and JobHost
+
+  void on_message(SessionId id, protocol::Message message) override {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) return;
+    Connection& connection = found->second;
+    if (connection.job == nullptr) {
+      auto job = jobs_.for_message(message);
+      if (!job) return refuse(*connection.session, job.error());
+      connection.job = std::move(*job);
+      connection.job->on_connected(id, connection.device);
+    }
+    // A copy: the job may end, and be forgotten, by what it is told.
+    const std::shared_ptr<RunningJob> job = connection.job;
+    job->on_message(id, std::move(message));
+  }
+
+  std::shared_ptr<Session> session(SessionId id) override {
+    const auto found = connections_.find(id);
+    return found == connections_.end() ? nullptr : found->second.session;
+  }
+
+  void refused(const Error& reason, const std::string& address) override {
+    refusals_.add(reason, address, monotonic_now());
+  }
+
+  void job_ended(const std::string& name, Status outcome) override {
+    const bool asked = jobs_.forget(name);
+    for (auto& [id, connection] : connections_) {
+      if (connection.job != nullptr && connection.job->name() == name) connection.session->finish();
+    }
+    if (!outcome) {
+      log::error("the job has failed", {{"job", name}, {"reason", outcome.error().to_string()}});
+      if (outcome_) outcome_ = std::move(outcome);
+    }
+    // With a door for more jobs, a coordinator whose last one was stopped there waits for the next.
+    if (!jobs_.empty() || ended_ || (asked && !stopping_ && admin_ != nullptr)) return;
+    ended_ = true;
+    stopping_ = true;
+    close_listeners();
+    for (auto& [id, connection] : connections_) connection.session->finish();
+    asio::co_spawn(context_, end(), asio::detached);
   }
 
  private:
@@ -153,7 +195,7 @@ class Daemon::Impl final : public SessionOwner {
         // while it waited) concern one connection.
         if (error == asio::error::no_descriptors || error.value() == ENFILE || error.value() == ENOBUFS ||
             error.value() == ENOMEM) {
-          log::error("cannot accept connections", {{"reason", error.message()}, {"connections", sessions_.size()}});
+          log::error("cannot accept connections", {{"reason", error.message()}, {"connections", connections_.size()}});
           asio::steady_timer rest(context_, kRest);
           co_await rest.async_wait(kAwait);
         }
@@ -168,7 +210,7 @@ class Daemon::Impl final : public SessionOwner {
     const auto peer = socket.remote_endpoint(error);
     if (error) return;
     const Moment now = monotonic_now();
-    if (sessions_.size() + handshaking_ >= settings_.limits.connections) {
+    if (connections_.size() + handshaking_ >= settings_.limits.connections) {
       refusals_.add(Error(ErrorCode::overloaded, "all connections are taken"), to_text(peer), now);
     } else if (!address_rate_.admit(peer.address(), now)) {
       refusals_.add(Error(ErrorCode::overloaded, "too many connections of this address"), to_text(peer), now);
@@ -197,11 +239,11 @@ class Daemon::Impl final : public SessionOwner {
     }
     const SessionId id(++last_session_);
     auto session = std::make_shared<Session>(id, std::move(channel), settings_.limits, *this);
-    sessions_.emplace(id, session);
-    perform(federation_.on_connected(id, *peer->device, monotonic_now()));
+    connections_.emplace(id, Connection{.session = session, .device = *peer->device, .job = nullptr});
 
     const Error ended = co_await Session::read(session);
-    sessions_.erase(id);
+    const std::shared_ptr<RunningJob> job = std::move(connections_.at(id).job);
+    connections_.erase(id);
     const Error& reason = session->ended_by_us() ? *session->ended_by_us() : ended;
     if (reason.code() == ErrorCode::closed || session->finishing()) {  // that was counted when it was refused
       log::debug("connection ended", {{"address", session->address()}});
@@ -212,115 +254,26 @@ class Daemon::Impl final : public SessionOwner {
           protocol::Refusal{.code = reason.code(), .sentence = reason.sentence().substr(0, protocol::kMaxSentence)}));
       session->finish();
     }
-    perform(federation_.on_disconnected(id, monotonic_now()));
+    if (job != nullptr) job->on_disconnected(id);
   }
 
-  // --- what Federation asks for
-
-  void perform(Actions actions) {
-    for (auto& action : actions) {
-      std::visit([this](auto& value) { carry_out(value); }, action);
-    }
-    schedule();
-  }
-
-  void carry_out(Send& action) {
-    const wire::Frame frame = wire::encode(action.message);
-    for (const SessionId id : action.to) {
-      if (const auto found = sessions_.find(id); found != sessions_.end()) found->second->send(frame);
-    }
-  }
-
-  void carry_out(SendBlob& action) {
-    const auto found = sessions_.find(action.to);
-    if (found == sessions_.end()) return;
-    std::erase_if(blobs_, [](const auto& entry) { return entry.second.expired(); });
-    auto& known = blobs_[{action.kind, action.version}];
-    auto frames = known.lock();
-    if (frames == nullptr) {
-      frames = std::make_shared<BlobFrames>(action.kind, action.version, std::move(action.bytes));
-      known = frames;
-    }
-    found->second->send_blob(std::move(frames));
-  }
-
-  void carry_out(Close& action) {
-    const auto found = sessions_.find(action.session);
-    if (found == sessions_.end()) return;
-    refusals_.add(action.reason, found->second->address(), monotonic_now());
-    found->second->finish();
-  }
-
-  void carry_out(ReserveRound& action) {
-    asio::post(worker_, [this, asked = std::move(action)] {
-      auto reserved = job_->reserve_round(asked.reservation, wall_now());
-      asio::post(context_, [this, reserved = std::move(reserved)]() mutable {
-        perform(federation_.on_round_reserved(std::move(reserved), monotonic_now()));
-      });
-    });
-  }
-
-  void carry_out(RecordRound& action) {
-    asio::post(worker_, [this, round = std::move(action.round)] {
-      // The round is over either way; what cannot be written now stops the next one.
-      if (const Status written = job_->round_aborted(round, wall_now()); !written) {
-        log::error("the record of a round is not written", {{"reason", written.error().to_string()}});
-      }
-    });
-  }
-
-  void carry_out(RecoverSum& action) {
-    asio::post(worker_, [this, asked = std::move(action)] {
-      auto sum = std::make_shared<Result<ring::CohortSum>>(asked.work->run(std::thread::hardware_concurrency()));
-      asio::post(context_, [this, asked, sum = std::move(sum)] {
-        perform(federation_.on_sum_recovered(asked, std::move(*sum), monotonic_now()));
-      });
-    });
-  }
-
-  void carry_out(BuildStep& action) {
-    asio::post(worker_, [this, step = std::make_shared<BuildStep>(std::move(action))] {
-      auto built = std::make_shared<Result<BuildStep::Outcome>>(step->run());
-      asio::post(context_, [this, built = std::move(built)] {
-        perform(federation_.on_step_built(std::move(*built), monotonic_now()));
-      });
-    });
-  }
-
-  void carry_out(StoreVersion& action) {
-    asio::post(worker_, [this, commit = std::move(action.commit)] {
-      auto stored = job_->commit(*commit, wall_now());
-      asio::post(context_, [this, stored = std::move(stored)]() mutable {
-        perform(federation_.on_stored(std::move(stored), monotonic_now()));
-      });
-    });
-  }
-
-  void carry_out(Stop& action) {
-    outcome_ = std::move(action.outcome);
-    stopping_ = true;
-    close_listeners();
-    for (auto& [id, session] : sessions_) session->finish();
-    asio::co_spawn(context_, end(), asio::detached);
-  }
-
-  void carry_out(Log& event) {
-    write_log(event);
-    observatory_.observe(event, seconds_of(wall_now()));
-    if (std::holds_alternative<VersionPublished>(event)) observatory_.publish(federation_.version());
+  void refuse(Session& session, const Error& reason) {
+    session.send(wire::encode(
+        protocol::Refusal{.code = reason.code(), .sentence = reason.sentence().substr(0, protocol::kMaxSentence)}));
+    refusals_.add(reason, session.address(), monotonic_now());
+    session.finish();
   }
 
   // --- what an operator sees
 
+  // Without what only a job knows.
   [[nodiscard]] DaemonView view() const {
-    DaemonView view{.phase = std::string(federation_.phase_name()),
-                    .paused = federation_.paused(),
+    DaemonView view{.phase = {},
                     .stopping = stopping_,
-                    .connections = sessions_.size(),
-                    .devices_ready = federation_.roster().ready(),
                     .connections_refused = refusals_.total(),
                     .resident_bytes = resident_bytes(),
-                    .store_bytes = 0};
+                    .store_bytes = 0,
+                    .started = started_};
     for (const char* name : {"coordinator.db", "coordinator.db-wal"}) {
       std::error_code missing;
       const auto size = std::filesystem::file_size(settings_.state / name, missing);
@@ -329,38 +282,33 @@ class Daemon::Impl final : public SessionOwner {
     return view;
   }
 
-  // A picture a second; it also shows that this thread is alive.
+  // Pictures a second; they also show that this thread is alive.
   asio::awaitable<void> show_pictures() {
     asio::steady_timer timer(context_);
     for (;;) {
-      admin_->show(std::make_shared<const Picture>(observatory_.picture(view())));
+      auto pictures = std::make_shared<Pictures>();
+      pictures->daemon = view();
+      pictures->jobs = jobs_.pictures(pictures->daemon);
+      admin_->show(std::move(pictures));
       timer.expires_after(1s);
       const auto [error] = co_await timer.async_wait(kAwait);
       if (error) co_return;
     }
   }
 
-  void pause(bool paused) {
-    if (stopping_) return;
-    log::info(paused ? "paused by an operator" : "resumed by an operator");
-    perform(federation_.on_pause(paused, monotonic_now()));
-  }
-
-  // --- time
-
-  void schedule() {
-    const auto deadline = federation_.next_deadline();
-    if (deadline == scheduled_) return;
-    scheduled_ = deadline;
-    timer_.cancel();
-    if (!deadline) return;
-    timer_.expires_at(std::chrono::steady_clock::time_point(
-        std::chrono::duration_cast<std::chrono::steady_clock::duration>(deadline->time_since_epoch())));
-    timer_.async_wait([this](std::error_code error) {
-      if (error) return;  // another deadline took its place
-      scheduled_.reset();
-      perform(federation_.on_time(monotonic_now()));
+  // On a thread of the admin server.
+  std::future<Result<std::string>> ask(AdminRequest request) {
+    const auto answer = std::make_shared<std::promise<Result<std::string>>>();
+    auto future = answer->get_future();
+    asio::post(context_, [this, request = std::move(request), answer]() mutable {
+      if (stopping_) return answer->set_value(fail(ErrorCode::aborted, "the coordinator is stopping"));
+      const bool last = request.command == AdminCommand::shut_down;
+      jobs_.handle(std::move(request), [this, last, answer](Result<std::string> result) {
+        answer->set_value(std::move(result));
+        if (last) begin_stop();
+      });
     });
+    return future;
   }
 
   // --- the operator
@@ -382,27 +330,34 @@ class Daemon::Impl final : public SessionOwner {
 
   void begin_stop() {
     if (std::exchange(stopping_, true)) return;
-    log::info("stopping", {{"connections", sessions_.size()}, {"round_in_progress", federation_.collecting()}});
+    log::info("stopping", {{"connections", connections_.size()}, {"round_in_progress", jobs_.any_collects()}});
     close_listeners();
-    perform(federation_.on_stop(monotonic_now()));
+    if (jobs_.empty() && !std::exchange(ended_, true)) asio::co_spawn(context_, end(), asio::detached);
+    jobs_.stop_all();
   }
 
   void begin_reload() {
     if (!reload_ || stopping_) return;
     log::info("reloading");
-    asio::post(worker_, [this] {
-      auto reloaded = std::make_shared<Reloaded>(reload_());
+    asio::post(worker_, [this, catalogues = jobs_.catalogues()] {
+      auto reloaded = std::make_shared<Reloaded>(reload_(catalogues));
       asio::post(context_, [this, reloaded = std::move(reloaded)] {
         // Connections in place keep the context that they began with.
         if (reloaded->tls) tls_ = std::move(*reloaded->tls);
-        if (reloaded->admission) {
-          perform(federation_.on_admission(std::move(*reloaded->admission), monotonic_now()));
-        }
-        if (reloaded->catalogue) {
-          perform(federation_.on_catalogue(std::move(*reloaded->catalogue), monotonic_now()));
-        }
+        if (reloaded->admission) take_admission(*reloaded->admission);
+        jobs_.take_catalogues(std::move(reloaded->catalogues));
       });
     });
+  }
+
+  void take_admission(const Admission& admission) {
+    const bool another = admission.authority != jobs_.admission().authority;
+    jobs_.take_admission(admission);
+    if (!another) return;
+    // Those that have not yet said which job they want.
+    for (auto& [id, connection] : connections_) {
+      if (connection.job == nullptr) refuse(*connection.session, another_authority());
+    }
   }
 
   void close_listeners() {
@@ -413,39 +368,41 @@ class Daemon::Impl final : public SessionOwner {
   // Waits until the last messages are out, then ends run().
   asio::awaitable<void> end() {
     const Moment latest = monotonic_now() + kFlush;
-    while (!sessions_.empty() && monotonic_now() < latest) {
+    while (!connections_.empty() && monotonic_now() < latest) {
       asio::steady_timer pause(context_, 10ms);
       co_await pause.async_wait(kAwait);
     }
-    for (auto& [id, session] : sessions_) session->close();
+    for (auto& [id, connection] : connections_) connection.session->close();
     context_.stop();
   }
+
+  struct Connection {
+    std::shared_ptr<Session> session;
+    identity::DeviceId device;
+    std::shared_ptr<RunningJob> job;  // nullptr until its first message has said which
+  };
 
   asio::io_context context_{1};
   CoordinatorSettings settings_;
   crypto::RandomSource& random_;
   net::TlsContext tls_;
-  std::unique_ptr<Store> store_;   // the worker's
-  std::unique_ptr<JobStore> job_;  // the worker's
-  std::function<Reloaded()> reload_;
-  Federation federation_;
+  std::function<Reloaded(const std::map<std::string, std::filesystem::path>&)> reload_;
   Refusals refusals_;
   AddressRate address_rate_;
   std::vector<std::string> endpoints_;
   Status outcome_;
 
-  std::unordered_map<SessionId, std::shared_ptr<Session>> sessions_;
-  std::map<std::pair<protocol::BlobKind, std::uint64_t>, std::weak_ptr<BlobFrames>> blobs_;
+  std::unordered_map<SessionId, Connection> connections_;
   std::vector<tcp::acceptor> acceptors_;
-  asio::steady_timer timer_;
-  std::optional<Moment> scheduled_;     // when timer_ fires
   asio::steady_timer handshake_ended_;  // never fires: its cancellation wakes who waits
   asio::signal_set signals_;
   std::uint64_t last_session_ = 0;
   std::uint32_t handshaking_ = 0;
+  const std::int64_t started_ = std::int64_t{wall_now().time_since_epoch().count()};
   bool stopping_ = false;
-  Observatory observatory_;
-  asio::thread_pool worker_{1};
+  bool ended_ = false;  // end() runs
+  RunningJobs jobs_;
+  asio::thread_pool worker_{1};         // joined before what its work refers to
   std::unique_ptr<AdminServer> admin_;  // the first to go: its threads post to the context
 };
 
@@ -453,11 +410,9 @@ Daemon::Daemon(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Daemon::~Daemon() = default;
 
 Result<std::unique_ptr<Daemon>> Daemon::create(DaemonSetup setup) {
-  setup.federation.shutdown_grace = setup.settings.shutdown_grace;
-  CHORUS_TRY(auto federation, Federation::create(setup.federation, std::move(setup.start), std::move(setup.admission),
-                                                 setup.random, setup.floors));
-  auto impl = std::make_unique<Impl>(std::move(setup), std::move(federation));
-  CHORUS_TRY_DO(impl->listen());
+  auto jobs = std::move(setup.jobs);
+  auto impl = std::make_unique<Impl>(std::move(setup));
+  CHORUS_TRY_DO(impl->begin(std::move(jobs)));
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
 }
 

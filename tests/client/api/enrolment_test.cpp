@@ -68,7 +68,7 @@ class EnrolmentTest : public ::testing::Test {
  protected:
   EnrolmentTest() {
     RunningCoordinator::Options options;
-    options.reload = [this] {
+    options.reload = [this](const auto&) {
       coordinator::Reloaded reloaded;
       const auto credentials = net::read_credentials(town_.coordinator_folder(), "coordinator").value();
       reloaded.tls = net::TlsContext::server(credentials, certs::wall_clock()).value();

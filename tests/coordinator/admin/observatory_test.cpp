@@ -22,6 +22,7 @@ class ObservatoryTest : public ::testing::Test {
   Picture picture() const {
     return observatory_.picture({.phase = "collecting", .connections = 7, .devices_ready = 5, .resident_bytes = 1'000});
   }
+  std::string metrics() const { return to_prometheus({.daemon = {}, .jobs = {picture()}}); }
   nlohmann::json json() const { return nlohmann::json::parse(to_json(picture())); }
 
   JobStart start_;
@@ -37,10 +38,10 @@ TEST_F(ObservatoryTest, TellsOfAFreshJob) {
   EXPECT_EQ(status["devices"]["connected"], 7);
   EXPECT_TRUE(status["rounds"].empty());
   EXPECT_EQ(status["versions"].size(), 1U);
-  const std::string metrics = to_prometheus(picture());
-  EXPECT_THAT(metrics, HasSubstr("chorus_phase{phase=\"collecting\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_phase{phase=\"gathering\"} 0\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_connections 7\n"));
+  const std::string text = metrics();
+  EXPECT_THAT(text, HasSubstr("chorus_phase{job=\"town\",phase=\"collecting\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_phase{job=\"town\",phase=\"gathering\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_connections{job=\"town\"} 7\n"));
 }
 
 TEST_F(ObservatoryTest, CountsRoundsByHowTheyEndedAndMembersByWhatBecameOfThem) {
@@ -73,14 +74,14 @@ TEST_F(ObservatoryTest, CountsRoundsByHowTheyEndedAndMembersByWhatBecameOfThem) 
   EXPECT_EQ(status["cohorts_aborted"]["below_threshold"], 1);
   EXPECT_EQ(status["rounds"][0]["quality"]["rmse"], 0.91);
   EXPECT_THAT(status["rounds"][1]["reason"].get<std::string>(), HasSubstr("few"));
-  const std::string metrics = to_prometheus(picture());
-  EXPECT_THAT(metrics, HasSubstr("chorus_rounds_total{outcome=\"published\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_rounds_total{outcome=\"aborted\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_declined_total{reason=\"budget_exhausted\"} 3\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_round_seconds_bucket{le=\"2\"} 0\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_round_seconds_bucket{le=\"5\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_round_seconds_count 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("chorus_held_out_rmse 0.91\n"));
+  const std::string text = metrics();
+  EXPECT_THAT(text, HasSubstr("chorus_rounds_total{job=\"town\",outcome=\"published\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_rounds_total{job=\"town\",outcome=\"aborted\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_declined_total{job=\"town\",reason=\"budget_exhausted\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_round_seconds_bucket{job=\"town\",le=\"2\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_round_seconds_bucket{job=\"town\",le=\"5\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_round_seconds_count{job=\"town\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("chorus_held_out_rmse{job=\"town\"} 0.91\n"));
 }
 
 TEST_F(ObservatoryTest, ShowsEpsilonAgainstBothAndInfinityAsPrometheusWritesIt) {
@@ -89,12 +90,12 @@ TEST_F(ObservatoryTest, ShowsEpsilonAgainstBothAndInfinityAsPrometheusWritesIt) 
                                 .coordinator = {.exact = 3.5, .sampled = 3.5},
                                 .readers = {.exact = 1.25, .sampled = 1.25}};
   observatory_.observe(VersionPublished{.version = ModelVersion(1), .items = 20, .privacy = report}, 1);
-  EXPECT_THAT(to_prometheus(picture()), HasSubstr("chorus_epsilon{against=\"coordinator\"} 3.5\n"));
+  EXPECT_THAT(metrics(), HasSubstr("chorus_epsilon{job=\"town\",against=\"coordinator\"} 3.5\n"));
   EXPECT_EQ(json()["versions"][1]["privacy"]["epsilon_readers"]["exact"], 1.25);
   report.unprotected = 1;
   report.coordinator.exact = std::numeric_limits<double>::infinity();
   observatory_.observe(VersionPublished{.version = ModelVersion(2), .items = 20, .privacy = report}, 1);
-  EXPECT_THAT(to_prometheus(picture()), HasSubstr("chorus_epsilon{against=\"coordinator\"} +Inf\n"));
+  EXPECT_THAT(metrics(), HasSubstr("chorus_epsilon{job=\"town\",against=\"coordinator\"} +Inf\n"));
   EXPECT_EQ(json()["versions"][2]["privacy"]["protected"], false);
 }
 
@@ -115,7 +116,7 @@ TEST_F(ObservatoryTest, NamesNoDevice) {
       1);
   const std::string device = identity::to_string(device_id(77));
   EXPECT_THAT(to_json(picture()), Not(HasSubstr(device)));
-  EXPECT_THAT(to_prometheus(picture()), Not(HasSubstr(device)));
+  EXPECT_THAT(metrics(), Not(HasSubstr(device)));
   EXPECT_EQ(json()["convicted"], 1);
 }
 

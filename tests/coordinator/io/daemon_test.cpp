@@ -88,23 +88,22 @@ TEST_F(DaemonTest, AnAddressInUseIsNamed) {
   coordinator_.start(options());
   RunningCoordinator other;
   auto store = open_sqlite_store(other.folder() / "state").value();
-  auto job_store = store->job(make_job(1).name).value();
-  auto start = start_job(*job_store, make_job(1), make_items(20), make_key()).value();
   sim::SeededRandom random(3);
   CoordinatorSettings settings;
   settings.listen = {{"127.0.0.1", coordinator_.port()}};
   settings.state = other.folder() / "state";
   const auto credentials = net::read_credentials(other.coordinator_folder(), "coordinator").value();
-  const auto refused = Daemon::create({.settings = settings,
-                                       .federation = make_settings(),
-                                       .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),
-                                       .admission = Enrolment().admission(),
-                                       .start = std::move(start),
-                                       .store = std::move(store),
-                                       .job = std::move(job_store),
-                                       .random = random,
-                                       .floors = kTestFloors,
-                                       .reload = {}});
+  DaemonSetup setup{.settings = settings,
+                    .jobs = {},
+                    .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),
+                    .admission = Enrolment().admission(),
+                    .key = make_key(),
+                    .store = std::move(store),
+                    .random = random,
+                    .floors = kTestFloors,
+                    .reload = {}};
+  setup.jobs.push_back(prepared(make_settings(), make_job(1), make_items(20)));
+  const auto refused = Daemon::create(std::move(setup));
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code(), ErrorCode::address_in_use);
   EXPECT_EQ(refused.error().where(), coordinator_.daemon().endpoints().front());
@@ -270,11 +269,11 @@ TEST_F(DaemonTest, AJobGoesOnAfterARestart) {
 
 TEST_F(DaemonTest, AReloadBringsRevocationsAndItemsWithoutARestart) {
   auto all = options();
-  all.reload = [&] {
+  all.reload = [&](const auto&) {
     Reloaded reloaded;
     const auto credentials = net::read_credentials(coordinator_.coordinator_folder(), "coordinator").value();
     reloaded.tls = net::TlsContext::server(credentials, certs::wall_clock()).value();
-    reloaded.catalogue = make_items(25);
+    reloaded.catalogues["town"] = make_items(25);
     return reloaded;
   };
   coordinator_.start(all);

@@ -184,6 +184,50 @@ TEST_F(ProcessTest, AnotherJobInTheStateFolderIsStatusOne) {
   EXPECT_NE(process.said().find("[model] rank is 15 there and 7 here"), std::string::npos) << process.said();
 }
 
+TEST_F(ProcessTest, ASubmittedJobRunsAgainAfterKill9UntilItIsStopped) {
+  write("coordinator.toml",
+        "listen = [\"127.0.0.1:0\"]\nstate = \"state\"\ncertificates = \"certificates\"\n"
+        "[admin]\nlisten = \"127.0.0.1:0\"\n");
+  const std::vector<std::string> serve{"serve", "--config", file("coordinator.toml")};
+  const auto job = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), "job");
+    words.insert(words.end(), {"--state", file("state")});
+    return words;
+  };
+  {
+    Process coordinator(serve);
+    ASSERT_TRUE(coordinator.says("dashboard")) << coordinator.said();
+    Process submit(job({"submit", file("job.toml")}));
+    EXPECT_EQ(submit.wait(), 0) << submit.said();
+    write("other.toml", "name = \"movies\"\ncatalogue = \"items.tsv\"\nrounds = 3\n");
+    Process other(job({"submit", file("other.toml")}));
+    EXPECT_EQ(other.wait(), 1);
+    EXPECT_NE(other.said().find("another job 'movies' runs already"), std::string::npos) << other.said();
+    write("other.toml", "name = \"books\"\ncatalogue = \"none.tsv\"\n");
+    Process missing(job({"submit", file("other.toml")}));
+    EXPECT_EQ(missing.wait(), 1);
+    EXPECT_NE(missing.said().find(file("none.tsv")), std::string::npos) << missing.said();
+    coordinator.signal(SIGKILL);
+    coordinator.wait();
+  }
+  {
+    Process coordinator(serve);
+    ASSERT_TRUE(coordinator.says("name=movies")) << coordinator.said();
+    ASSERT_TRUE(coordinator.says("dashboard")) << coordinator.said();
+    Process stop(job({"stop", "movies"}));
+    EXPECT_EQ(stop.wait(), 0) << stop.said();
+    Process audit(job({"audit"}));
+    EXPECT_EQ(audit.wait(), 0) << audit.said();
+    EXPECT_NE(audit.said().find("admin  stop  movies"), std::string::npos) << audit.said();
+    Process end(job({"shutdown"}));
+    EXPECT_EQ(end.wait(), 0) << end.said();
+    EXPECT_EQ(coordinator.wait(), 0);
+  }
+  Process coordinator(serve);
+  EXPECT_TRUE(coordinator.says("a job of the state folder is not run")) << coordinator.said();
+  EXPECT_TRUE(coordinator.says("dashboard")) << coordinator.said();
+}
+
 TEST_F(ProcessTest, IsReadyAgainAfterKill9) {
   for (int i = 0; i < 3; ++i) {
     Process process(command("serve"));

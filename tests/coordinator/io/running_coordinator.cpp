@@ -95,6 +95,16 @@ Admission admission(const net::TlsCredentials& credentials) {
 
 }  // namespace
 
+PreparedJob prepared(const FederationSettings& federation, protocol::JobDescription description,
+                     std::vector<dataset::CatalogueItem> items) {
+  return {.federation = federation,
+          .description = std::move(description),
+          .items = std::move(items),
+          .catalogue = {},
+          .file = {},
+          .folder = {}};
+}
+
 RunningCoordinator::RunningCoordinator(std::uint64_t seed)
     : folder_(temporary_folder()),
       random_(seed),
@@ -112,28 +122,31 @@ RunningCoordinator::~RunningCoordinator() {
 void RunningCoordinator::start(Options options) {
   daemon_.reset();
   auto store = open_sqlite_store(folder_ / "state").value();
-  auto job = make_job(options.rounds);
-  auto job_store = store->job(job.name).value();
   const auto credentials = net::read_credentials(coordinator_folder(), "coordinator").value();
   // Devices expect documents signed with the key that they met in the handshake.
   const auto key = std::make_shared<const crypto::SigningKey>(identity::parse_private_key_pem(credentials.key).value());
-  auto start = start_job(*job_store, job, make_items(options.items), key).value();
   CoordinatorSettings settings;
   settings.listen = options.listen;
   settings.admin = options.admin;
   settings.state = folder_ / "state";
   settings.limits = options.limits;
   settings.shutdown_grace = options.federation.shutdown_grace;
-  auto daemon = Daemon::create({.settings = settings,
-                                .federation = options.federation,
-                                .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),
-                                .admission = admission(credentials),
-                                .start = std::move(start),
-                                .store = std::move(store),
-                                .job = std::move(job_store),
-                                .random = daemon_random_,
-                                .floors = kTestFloors,
-                                .reload = options.reload});
+  DaemonSetup setup{.settings = settings,
+                    .jobs = {},
+                    .tls = net::TlsContext::server(credentials, certs::wall_clock()).value(),
+                    .admission = admission(credentials),
+                    .key = key,
+                    .store = std::move(store),
+                    .random = daemon_random_,
+                    .floors = kTestFloors,
+                    .reload = options.reload,
+                    .prepare = options.prepare};
+  for (const std::string& name : options.jobs) {
+    auto job = make_job(options.rounds);
+    job.name = name;
+    setup.jobs.push_back(prepared(options.federation, std::move(job), make_items(options.items)));
+  }
+  auto daemon = Daemon::create(std::move(setup));
   ASSERT_TRUE(daemon.has_value()) << daemon.error().to_string();
   daemon_ = std::move(*daemon);
   thread_ = std::thread([this] { outcome_ = daemon_->run(); });
@@ -160,7 +173,8 @@ net::TlsCredentials RunningCoordinator::enrol() {
   return net::read_credentials(folder, "device").value();
 }
 
-Life live(const net::TlsCredentials& credentials, std::uint16_t port, std::uint32_t number, const std::string& host) {
+Life live(const net::TlsCredentials& credentials, std::uint16_t port, std::uint32_t number, const std::string& host,
+          const std::string& job) {
   Life life;
   const auto store = client::open_memory_store().value();
   std::vector<client::StoredRating> rows;
@@ -174,6 +188,7 @@ Life live(const net::TlsCredentials& credentials, std::uint16_t port, std::uint3
   sim::SeededRandom random(1000 + number);
   client::AgentOptions options;
   options.coordinators = {{.host = host, .port = port}};
+  options.job = job;
   options.stop = client::StopCondition::finished();
   options.floors = kTestFloors;
   options.consent = {.without_noise = true, .least_identity_age = {}};

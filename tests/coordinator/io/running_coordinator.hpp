@@ -43,6 +43,10 @@ class Peer {
 // A TCP connection without TLS that sends `bytes` and reads until the other end closes.
 void send_plain(std::uint16_t port, std::string_view bytes);
 
+// A job of the command line.
+[[nodiscard]] PreparedJob prepared(const FederationSettings& federation, protocol::JobDescription description,
+                                   std::vector<dataset::CatalogueItem> items);
+
 class RunningCoordinator {
  public:
   struct Options {
@@ -52,7 +56,9 @@ class RunningCoordinator {
     FederationSettings federation = make_settings();
     std::vector<ListenAddress> listen = {{"127.0.0.1", 0}};
     std::optional<ListenAddress> admin = {};
-    std::function<Reloaded()> reload;
+    std::function<Reloaded(const std::map<std::string, std::filesystem::path>&)> reload;
+    PrepareJob prepare;
+    std::vector<std::string> jobs = {"town"};
   };
   // Different seeds give different authorities.
   explicit RunningCoordinator(std::uint64_t seed = 7);
@@ -66,6 +72,8 @@ class RunningCoordinator {
   Status stop();
   // Waits for run() to return by itself.
   Status wait();
+  // Lets go of the state folder. REQUIRES: it has stopped.
+  void release() { daemon_.reset(); }
 
   // A new device's certificate.
   [[nodiscard]] net::TlsCredentials enrol();
@@ -94,6 +102,6 @@ struct Life {
   std::optional<Error> error;
 };
 [[nodiscard]] Life live(const net::TlsCredentials& credentials, std::uint16_t port, std::uint32_t number,
-                        const std::string& host = "127.0.0.1");
+                        const std::string& host = "127.0.0.1", const std::string& job = {});
 
 }  // namespace chorus::coordinator::test

@@ -44,7 +44,8 @@ struct Options {
 // For a program and for a person; the same content.
 struct Outcome {
   std::string json;
-  std::string text;
+  std::string text;    // without --json, on standard output
+  std::string note{};  // likewise on standard error: what a person reads and a pipe should not get
 };
 
 // `options` must outlive it. The clock is read once, when it is made. Not thread-safe.

@@ -71,16 +71,18 @@ Result<Outcome> Commands::invite() {
   if (options_.ask) {
     return Outcome{
         .json = as_json(Facts{{"invitation", shown}}),
-        .text = shown +
-                "\nWhoever has this may ask, while `serve --without-invitation` runs; `chorus-certs requests` shows "
-                "them to you.\n"};
+        .text = shown + "\n",
+        .note =
+            "Whoever has this may ask, while `serve --without-invitation` runs; `chorus-certs requests` shows "
+            "them to you.\n"};
   }
   const std::string number = to_hex(invitation.token->number);
   return Outcome{
       .json = as_json(Facts{{"invitation", shown}, {"number", number}, {"ends", date_text(now_ + lifetime)}}),
-      .text = fmt::format("{}\nWhoever has this enrols one device, once, until {}. Give it to one person by a "
+      .text = shown + "\n",
+      .note = fmt::format("Whoever has this enrols one device, once, until {}. Give it to one person by a "
                           "way that others do not read.\nTo take it back: chorus-certs withdraw {}\n",
-                          shown, date_text(now_ + lifetime), number)};
+                          date_text(now_ + lifetime), number)};
 }
 
 Result<Outcome> Commands::withdraw() {

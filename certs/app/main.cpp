@@ -206,6 +206,8 @@ int run(int argc, char** argv) {
     fmt::print("{}\n", outcome->json);
   } else {
     fmt::print("{}", outcome->text);
+    std::fflush(stdout);
+    fmt::print(stderr, "{}", outcome->note);
   }
   return 0;
 }

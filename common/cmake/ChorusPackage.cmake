@@ -9,7 +9,8 @@ install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/coordinator/
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/certs/README.md RENAME certs.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${packaging}/job.toml DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
-install(FILES ${packaging}/chorus-coordinator.service DESTINATION lib/systemd/system)
+install(FILES ${packaging}/chorus-coordinator.service ${packaging}/chorus-certs.service DESTINATION lib/systemd/system)
+install(FILES ${packaging}/chorus-certs.default DESTINATION /etc/default RENAME chorus-certs)
 foreach(program coordinator client certs sim)
   install(FILES ${packaging}/completion.bash RENAME chorus-${program}
           DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
@@ -26,7 +27,7 @@ install(FILES ${PROJECT_BINARY_DIR}/package/coordinator.toml DESTINATION /etc/ch
 # Written by ./dev package, from the programs' own --help.
 install(DIRECTORY ${PROJECT_BINARY_DIR}/package/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)
 
-file(WRITE ${PROJECT_BINARY_DIR}/package/conffiles "/etc/chorus/coordinator.toml\n")
+file(WRITE ${PROJECT_BINARY_DIR}/package/conffiles "/etc/chorus/coordinator.toml\n/etc/default/chorus-certs\n")
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME chorus)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})

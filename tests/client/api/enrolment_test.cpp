@@ -349,6 +349,10 @@ TEST_F(EnrolmentTest, TheProgramsEnrolApproveFetchAndRevoke) {
   const json unused = json::parse(certs({"invite"}).out);
   EXPECT_EQ(certs({"withdraw", unused["number"]}).status, 0);
   EXPECT_EQ(client("enrol", "eve", {"--authority", address, "--invitation", unused["invitation"]}).status, 5);
+  // Without --json the text is alone on standard output, for a pipe or $(…).
+  const auto shown = run("chorus-certs", {"invite", "--authority", authority});
+  EXPECT_EQ(shown.out.size(), 64U + 1 + 48 + 1) << shown.out;
+  EXPECT_NE(shown.err.find("enrols one device, once"), std::string::npos) << shown.err;
   // By an operator.
   const std::string open_to_all = json::parse(certs({"invite", "--ask"}).out)["invitation"];
   EXPECT_EQ(client("enrol", "bob", {"--authority", address, "--invitation", open_to_all}).status, 8);

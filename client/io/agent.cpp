@@ -128,7 +128,7 @@ asio::awaitable<Result<AgentSummary>> Agent::State::run(std::shared_ptr<State> s
     const Endpoint endpoint = self->options.coordinators[turn % self->options.coordinators.size()];
     const End end = co_await attempt(self, endpoint);
     if (self->satisfied || self->stopping) break;
-    if (is_permanent(end.error.code())) {
+    if (is_permanent(end.error.code()) && !end.clocks_differ) {
       permanent = end.error;
       break;
     }

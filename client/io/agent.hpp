@@ -87,7 +87,8 @@ class Agent {
 
   // Until the stop condition holds, stop() is called, or an error that a retry cannot mend (is_permanent): revoked,
   // wrong_host, bad_certificate, expired, unsupported_version, wrong_job, bad_key (the coordinator's key is not the
-  // pinned one), a store that cannot be written … Everything else is reported as event::Retrying and tried again.
+  // pinned one), a store that cannot be written … Everything else is reported as event::Retrying and tried again, also a
+  // coordinator that finds a date wrong which is right by this device's clock.
   // To be called once.
   [[nodiscard]] asio::awaitable<Result<AgentSummary>> run();
 

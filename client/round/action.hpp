@@ -30,6 +30,7 @@ struct Report {
 struct End {
   Error error;
   std::chrono::milliseconds retry_after{0};  // the coordinator's wish; 0: the driver's own backoff
+  bool clocks_differ = false;                // it found a date wrong that is right by this device's clock
 };
 
 using Action = std::variant<Send, Report, End>;

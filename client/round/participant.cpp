@@ -237,6 +237,9 @@ Status Participant::on(const protocol::Finished&, Now now) {
 
 Status Participant::on(const protocol::Refusal& refusal, Now) {
   end(Error(refusal.code, "the coordinator refused: " + refusal.sentence), refusal.retry_after);
+  // In the handshake both sides' certificates were in date: the other clock has jumped, and may be set right again.
+  std::get<End>(actions_.back()).clocks_differ =
+      refusal.code == ErrorCode::not_yet_valid || refusal.code == ErrorCode::expired;
   return {};
 }
 

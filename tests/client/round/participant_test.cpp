@@ -98,6 +98,17 @@ TEST_F(ParticipantTest, BeforeTheFirstVersionItWaitsForOne) {
   EXPECT_EQ(device.all_events<event::Synced>().back().version, ModelVersion(1));
 }
 
+TEST_F(ParticipantTest, ADateThatTheCoordinatorAloneFindsWrongMayBeRightLater) {
+  for (const ErrorCode code : {ErrorCode::not_yet_valid, ErrorCode::expired, ErrorCode::revoked}) {
+    device.restart(coordinator);
+    device.join(coordinator);
+    device.hear(protocol::Refusal{.code = code, .sentence = "the identity"});
+    ASSERT_TRUE(device.end.has_value());
+    EXPECT_EQ(device.end->error.code(), code);
+    EXPECT_EQ(device.end->clocks_differ, code != ErrorCode::revoked);
+  }
+}
+
 TEST_F(ParticipantTest, ALongerCatalogueIsFetchedAndTheModelGrowsWithIt) {
   device.join(coordinator);
   FakeCoordinator longer(1, testing::kItems + 2);  // the same seed, the same key

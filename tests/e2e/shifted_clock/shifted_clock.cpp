@@ -1,10 +1,15 @@
 // Preloaded (LD_PRELOAD) into a program under test: its wall clock is CHORUS_CLOCK_SHIFT seconds off, as that of a
-// device that was never set. Monotonic time stays as it is.
+// device that was never set, and jumps whenever the number in CHORUS_CLOCK_SHIFT_FILE (eight bytes, of this machine's
+// order) changes. Monotonic time stays as it is.
+#include <cstdint>
 #include <cstdlib>
 #include <ctime>
 
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 namespace {
 
@@ -13,7 +18,15 @@ std::time_t shift() {
     const char* text = std::getenv("CHORUS_CLOCK_SHIFT");
     return text == nullptr ? std::time_t{0} : static_cast<std::time_t>(std::atoll(text));
   }();
-  return seconds;
+  static const std::int64_t* const jump = [] {
+    const char* path = std::getenv("CHORUS_CLOCK_SHIFT_FILE");
+    const int file = path == nullptr ? -1 : ::open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return static_cast<const std::int64_t*>(nullptr);
+    void* const mapped = ::mmap(nullptr, sizeof(std::int64_t), PROT_READ, MAP_SHARED, file, 0);
+    ::close(file);
+    return mapped == MAP_FAILED ? nullptr : static_cast<const std::int64_t*>(mapped);
+  }();
+  return seconds + (jump == nullptr ? 0 : __atomic_load_n(jump, __ATOMIC_RELAXED));
 }
 
 using ClockGetTime = int (*)(clockid_t, timespec*);

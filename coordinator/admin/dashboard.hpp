@@ -1,4 +1,4 @@
-// The operator's page: one file without anything from elsewhere (web/dashboard.html, embedded by the build).
+// The operator's page (web/, embedded by the build): a document, its style and its script, with nothing from elsewhere.
 #pragma once
 
 #include <string_view>
@@ -6,5 +6,7 @@
 namespace chorus::coordinator {
 
 [[nodiscard]] std::string_view dashboard_page() noexcept;
+[[nodiscard]] std::string_view dashboard_style() noexcept;
+[[nodiscard]] std::string_view dashboard_script() noexcept;
 
 }  // namespace chorus::coordinator

@@ -1,9 +1,13 @@
 #include "coordinator/admin/observatory.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "common/base/check.hpp"
+#include "coordinator/admin/version_difference.hpp"
 
 namespace chorus::coordinator {
 
@@ -24,8 +28,9 @@ struct Observe {
   Picture& picture;
   std::int64_t now;
 
-  void operator()(const WaitingForDevices&) const {}
+  void operator()(const WaitingForDevices& event) const { picture.devices_needed = event.needed; }
   void operator()(const RoundOpened& event) const {
+    picture.devices_needed = 0;
     picture.open_round = event.round.value();
     picture.open_cohorts = event.cohorts;
     picture.open_members = event.members;
@@ -54,9 +59,15 @@ struct Observe {
                           .cohorts = event.cohorts,
                           .cohorts_aborted = event.cohorts_aborted,
                           .members = event.members,
+                          .funnel = event.funnel,
                           .survivors = event.survivors,
+                          .from = picture.version,
                           .reason = {},
                           .quality = event.quality});
+    // The version's own line: what comes next replaces it.
+    if (!picture.versions.empty() && picture.versions.back().version == picture.version && event.quality) {
+      picture.versions.back().quality = event.quality;
+    }
   }
   void operator()(const RoundAborted& event) const {
     picture.open_round = 0;
@@ -67,6 +78,8 @@ struct Observe {
                           .when = now,
                           .seconds = seconds_of(event.took),
                           .members = event.members,
+                          .funnel = event.funnel,
+                          .from = picture.version,
                           .reason = event.reason.to_string(),
                           .quality = {}});
   }
@@ -135,18 +148,17 @@ class PrometheusText {
 
 }  // namespace
 
-Observatory::Observatory(const protocol::JobDescription& job, const Version& version, std::uint32_t items,
-                         std::int64_t now) {
+Observatory::Observatory(const protocol::JobDescription& job, const Version& version,
+                         const dataset::Catalogue& catalogue, std::int64_t now) {
   picture_.job = job.name;
   picture_.family = job.family;
   picture_.goal = job.round_goal;
   picture_.started = now;
-  picture_.items = items;
-  publish(version);
+  publish(version, catalogue);
   picture_.versions.push_back({.version = version.header.version.value(),
                                .when = now,
                                .training_rounds = version.header.training_rounds,
-                               .items = items,
+                               .items = picture_.items,
                                .bytes = version.header.size,
                                .privacy = version.header.privacy});
 }
@@ -155,10 +167,15 @@ void Observatory::observe(const Log& event, std::int64_t now) {
   std::visit(Observe{picture_, now}, event);
 }
 
-void Observatory::publish(const Version& version) {
+void Observatory::publish(const Version& version, const dataset::Catalogue& catalogue) {
   picture_.version = version.header.version.value();
   picture_.training_rounds = version.header.training_rounds;
-  picture_.model = version.tensors;
+  picture_.items = static_cast<std::uint32_t>(catalogue.size());
+  picture_.models.push_back({.version = picture_.version, .tensors = version.tensors});
+  if (picture_.models.size() > kMostModels) picture_.models.pop_front();
+  if (picture_.catalogue == nullptr || picture_.catalogue->version() != catalogue.version()) {
+    picture_.catalogue = std::make_shared<const dataset::Catalogue>(catalogue);
+  }
 }
 
 Picture Observatory::picture(DaemonView daemon) const {
@@ -177,17 +194,25 @@ std::string to_json(const Picture& picture) {
                       {"cohorts", line.cohorts},
                       {"cohorts_aborted", line.cohorts_aborted},
                       {"members", line.members},
+                      {"keys", line.funnel.keys},
+                      {"masked", line.funnel.masked},
                       {"survivors", line.survivors},
+                      {"unmasked", line.funnel.unmasked},
+                      {"from", line.from},
                       {"reason", line.reason.empty() ? Json(nullptr) : Json(line.reason)},
                       {"quality", quality_json(line.quality)}});
   }
   Json versions = Json::array();
   for (const VersionLine& line : picture.versions) {
+    const bool kept = std::any_of(picture.models.begin(), picture.models.end(),
+                                  [&](const KeptModel& model) { return model.version == line.version; });
     versions.push_back({{"version", line.version},
                         {"when", line.when},
                         {"training_rounds", line.training_rounds},
                         {"items", line.items},
                         {"bytes", line.bytes},
+                        {"kept", kept},
+                        {"quality", quality_json(line.quality)},
                         {"privacy", privacy_json(line.privacy)}});
   }
   const auto counts = [](const std::map<std::string, std::uint64_t>& by_reason) {
@@ -196,32 +221,78 @@ std::string to_json(const Picture& picture) {
     return json;
   };
   const DaemonView& daemon = picture.daemon;
-  return Json{{"job", {{"name", picture.job}, {"family", picture.family}, {"goal", picture.goal}}},
-              {"phase", daemon.phase},
-              {"paused", daemon.paused},
-              {"stopping", daemon.stopping},
-              {"started", picture.started},
-              {"version", picture.version},
-              {"training_rounds", picture.training_rounds},
-              {"items", picture.items},
-              {"devices", {{"connected", daemon.connections}, {"ready", daemon.devices_ready}}},
-              {"connections_refused", daemon.connections_refused},
-              {"open_round", picture.open_round == 0 ? Json(nullptr)
-                                                     : Json{{"round", picture.open_round},
-                                                            {"cohorts", picture.open_cohorts},
-                                                            {"members", picture.open_members}}},
-              {"rounds_published", picture.rounds_published},
-              {"rounds_measured", picture.rounds_measured},
-              {"rounds_aborted", picture.rounds_aborted},
-              {"members", picture.members},
-              {"survivors", picture.survivors},
-              {"convicted", picture.convicted},
-              {"declined", counts(picture.declined)},
-              {"cohorts_aborted", counts(picture.cohorts_aborted)},
-              {"resident_bytes", daemon.resident_bytes},
-              {"store_bytes", daemon.store_bytes},
-              {"rounds", std::move(rounds)},
-              {"versions", std::move(versions)}}
+  return Json{
+      {"job", {{"name", picture.job}, {"family", picture.family}, {"goal", picture.goal}}},
+      {"phase", daemon.phase},
+      {"paused", daemon.paused},
+      {"stopping", daemon.stopping},
+      {"started", picture.started},
+      {"version", picture.version},
+      {"training_rounds", picture.training_rounds},
+      {"items", picture.items},
+      {"devices",
+       {{"connected", daemon.connections}, {"ready", daemon.devices_ready}, {"needed", picture.devices_needed}}},
+      {"connections_refused", daemon.connections_refused},
+      {"open_round",
+       picture.open_round == 0
+           ? Json(nullptr)
+           : Json{{"round", picture.open_round}, {"cohorts", picture.open_cohorts}, {"members", picture.open_members}}},
+      {"rounds_published", picture.rounds_published},
+      {"rounds_measured", picture.rounds_measured},
+      {"rounds_aborted", picture.rounds_aborted},
+      {"members", picture.members},
+      {"survivors", picture.survivors},
+      {"convicted", picture.convicted},
+      {"declined", counts(picture.declined)},
+      {"cohorts_aborted", counts(picture.cohorts_aborted)},
+      {"resident_bytes", daemon.resident_bytes},
+      {"store_bytes", daemon.store_bytes},
+      {"rounds", std::move(rounds)},
+      {"versions", std::move(versions)}}
+      .dump();
+}
+
+std::shared_ptr<const Bytes> kept_tensors(const Picture& picture, std::uint64_t version) {
+  for (const KeptModel& model : picture.models) {
+    if (model.version == version) return model.tensors;
+  }
+  return nullptr;
+}
+
+Result<std::string> difference_json(const Picture& picture, std::uint64_t from, std::uint64_t to) {
+  const auto earlier = kept_tensors(picture, from);
+  const auto later = kept_tensors(picture, to);
+  if (earlier == nullptr || later == nullptr) {
+    return fail(ErrorCode::not_found, fmt::format("version {} is not kept; the latest {} since the start are",
+                                                  earlier == nullptr ? from : to, Observatory::kMostModels));
+  }
+  const auto line_of = [&](std::uint64_t version) {
+    return std::find_if(picture.versions.begin(), picture.versions.end(),
+                        [&](const VersionLine& line) { return line.version == version; });
+  };
+  const auto line_from = line_of(from);
+  const auto line_to = line_of(to);
+  CHORUS_ENSURE(line_from != picture.versions.end() && line_to != picture.versions.end(),
+                "more lines than models are kept");
+  CHORUS_TRY(const auto difference, difference_of(*earlier, *later, line_to->items, *picture.catalogue));
+  Json tensors = Json::array();
+  for (const TensorChange& tensor : difference.tensors) {
+    tensors.push_back({{"name", tensor.name},
+                       {"shape", {tensor.rows, tensor.columns}},
+                       {"before", tensor.before},
+                       {"change", tensor.change},
+                       {"largest", tensor.largest}});
+  }
+  Json items = Json::array();
+  for (const ItemChange& item : difference.items) items.push_back({{"title", item.title}, {"change", item.change}});
+  return Json{{"from", from},
+              {"to", to},
+              {"before", difference.before},
+              {"change", difference.change},
+              {"quality_from", quality_json(line_from->quality)},
+              {"quality_to", quality_json(line_to->quality)},
+              {"tensors", std::move(tensors)},
+              {"items", std::move(items)}}
       .dump();
 }
 

@@ -24,7 +24,9 @@ struct RoundLine {
   std::uint32_t cohorts = 0;
   std::uint32_t cohorts_aborted = 0;
   std::uint32_t members = 0;              // invited
+  SecureSum::Funnel funnel{};             // of them
   std::uint32_t survivors = 0;            // whose updates are in the sum
+  std::uint64_t from = 0;                 // the version that it started from
   std::string reason;                     // why it was aborted; empty: it was not
   std::optional<model::Quality> quality;  // of the version that it started from
 };
@@ -36,6 +38,13 @@ struct VersionLine {
   std::uint32_t items = 0;
   std::uint64_t bytes = 0;
   std::optional<privacy::PrivacyReport> privacy;
+  std::optional<model::Quality> quality{};  // once a round that started from it has measured it
+};
+
+// A version whose numbers are still there, to download or compare.
+struct KeptModel {
+  std::uint64_t version = 0;
+  std::shared_ptr<const Bytes> tensors;  // TensorSet::encode()
 };
 
 // What the observatory is not told of, at the moment of a snapshot.
@@ -61,7 +70,9 @@ struct Picture {
   std::uint64_t version = 0;
   std::uint64_t training_rounds = 0;
   std::uint32_t items = 0;
-  std::shared_ptr<const Bytes> model;  // TensorSet::encode() of the version
+  std::deque<KeptModel> models;                         // the latest, oldest first; never empty
+  std::shared_ptr<const dataset::Catalogue> catalogue;  // what items are called
+  std::uint32_t devices_needed = 0;                     // that a round waits for, while too few are ready; 0: none
   // The round in progress; 0: none.
   std::uint64_t open_round = 0;
   std::uint32_t open_cohorts = 0;
@@ -85,11 +96,14 @@ struct Picture {
 class Observatory {
  public:
   static constexpr std::size_t kMostLines = 256;
+  static constexpr std::size_t kMostModels = 4;
 
-  Observatory(const protocol::JobDescription& job, const Version& version, std::uint32_t items, std::int64_t now);
+  Observatory(const protocol::JobDescription& job, const Version& version, const dataset::Catalogue& catalogue,
+              std::int64_t now);
   // Everything that Federation logs goes through here. `now`: seconds since 1970.
   void observe(const Log& event, std::int64_t now);
-  void publish(const Version& version);
+  // After VersionPublished was observed; the catalogue is the version's.
+  void publish(const Version& version, const dataset::Catalogue& catalogue);
   [[nodiscard]] Picture picture(DaemonView daemon) const;
 
  private:
@@ -98,6 +112,11 @@ class Observatory {
 
 // One JSON object (coordinator/OPERATIONS.md lists the keys).
 [[nodiscard]] std::string to_json(const Picture& picture);
+// The version's tensors, if it is kept; nullptr otherwise.
+[[nodiscard]] std::shared_ptr<const Bytes> kept_tensors(const Picture& picture, std::uint64_t version);
+// Two of the versions that are kept, compared: one JSON object. Reads every number of both.
+// Errors: not_found (one of them is not kept).
+[[nodiscard]] Result<std::string> difference_json(const Picture& picture, std::uint64_t from, std::uint64_t to);
 // All jobs at one moment, by name.
 struct Pictures {
   DaemonView daemon;  // without what only a job knows

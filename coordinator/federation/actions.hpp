@@ -124,6 +124,7 @@ struct RoundClosed {
   std::uint32_t cohorts = 0;
   std::uint32_t cohorts_aborted = 0;
   std::uint32_t members = 0;
+  SecureSum::Funnel funnel{};  // of all cohorts
   std::uint32_t survivors = 0;
   Duration took{};
   std::optional<model::Quality> quality;
@@ -132,6 +133,7 @@ struct RoundAborted {
   RoundId round;
   plan::Purpose purpose = plan::Purpose::train;
   std::uint32_t members = 0;
+  SecureSum::Funnel funnel{};
   Duration took{};
   Error reason;
 };

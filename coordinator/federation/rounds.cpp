@@ -314,6 +314,7 @@ void Federation::step_stored(Storing storing, Moment now) {
                      .quality = storing.outcome.quality};
   for (const auto& cohort : round.cohorts) {
     closed.members += static_cast<std::uint32_t>(cohort.members.size());
+    closed.funnel += cohort.sum.funnel();
     closed.survivors += static_cast<std::uint32_t>(cohort.survivors.size());
     if (cohort.survivors.empty()) ++closed.cohorts_aborted;
   }
@@ -341,7 +342,10 @@ void Federation::announce_version() {
 
 void Federation::abort_round(RoundInProgress round, const Error& reason, Moment now) {
   RoundAborted aborted{.round = round.number, .purpose = round.purpose, .took = now - round.opened, .reason = reason};
-  for (const auto& cohort : round.cohorts) aborted.members += static_cast<std::uint32_t>(cohort.members.size());
+  for (const auto& cohort : round.cohorts) {
+    aborted.members += static_cast<std::uint32_t>(cohort.members.size());
+    aborted.funnel += cohort.sum.funnel();
+  }
   actions_.emplace_back(Log(std::move(aborted)));
   actions_.emplace_back(RecordRound{record_of(round, "aborted", reason.to_string(), now)});
   send_results(round, protocol::Outcome::aborted, reason.sentence());

@@ -2,7 +2,9 @@
 #include "coordinator/io/admin_server.hpp"
 
 #include <atomic>
+#include <charconv>
 #include <fstream>
+#include <mutex>
 #include <thread>
 
 #include <fmt/format.h>
@@ -22,7 +24,11 @@ constexpr std::size_t kTokenDigits = 64;
 constexpr std::size_t kMostBody = std::size_t{1} << 20;  // a job file
 // What one asks for at most waits for a model to be made.
 constexpr std::chrono::seconds kLongestAnswer{60};
-constexpr std::size_t kThreads = 4;
+// A connection holds a thread as long as it lasts. So it lasts for one request: otherwise a few open dashboards would
+// leave none for /healthz. A browser's spare connection, which asks for nothing, goes after kIdle seconds.
+constexpr std::size_t kThreads = 16;
+constexpr std::size_t kRequestsAConnection = 1;
+constexpr time_t kIdle = 1;
 
 Status write_private(const std::filesystem::path& path, const std::string& text) {
   const auto staged = std::filesystem::path(path.string() + ".new");
@@ -58,6 +64,14 @@ bool is_own_host(const std::string& host, const std::string& endpoint, int port)
          host == fmt::format("[::1]:{}", port);
 }
 
+std::optional<std::uint64_t> version_of(const httplib::Request& request, const char* name) {
+  const std::string text = request.get_param_value(name);
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
 void answer(httplib::Response& response, int status, std::string_view text) {
   response.status = status;
   response.set_content(std::string(text) + "\n", "text/plain; charset=utf-8");
@@ -74,6 +88,7 @@ struct AdminServer::Impl {
   AskDaemon ask;
   std::atomic<bool> ending = false;
   std::filesystem::path file;
+  std::mutex comparing;
   std::mutex mutex;  // of the two below
   std::shared_ptr<const Pictures> pictures;
   std::chrono::steady_clock::time_point shown{};
@@ -93,6 +108,12 @@ struct AdminServer::Impl {
   [[nodiscard]] bool is_alive() {
     const std::lock_guard lock(mutex);
     return pictures != nullptr && std::chrono::steady_clock::now() - shown < kStale;
+  }
+
+  void asset(const char* path, std::string_view text, const char* type) {
+    server.Get(path, [text, type](const httplib::Request&, httplib::Response& response) {
+      response.set_content(text.data(), text.size(), type);
+    });
   }
 
   // A handler of what the latest pictures say.
@@ -153,16 +174,16 @@ struct AdminServer::Impl {
     server.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };
     server.set_read_timeout(5, 0);
     server.set_write_timeout(10, 0);
-    server.set_keep_alive_max_count(100);
-    server.set_keep_alive_timeout(5);
+    server.set_keep_alive_max_count(kRequestsAConnection);
+    server.set_keep_alive_timeout(kIdle);
     server.set_payload_max_length(kMostBody);
     server.set_default_headers({{"X-Content-Type-Options", "nosniff"},
                                 {"X-Frame-Options", "DENY"},
                                 {"Referrer-Policy", "no-referrer"},
                                 {"Cache-Control", "no-store"},
                                 {"Content-Security-Policy",
-                                 "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-                                 "connect-src 'self'; img-src data:"}});
+                                 "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+                                 "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}});
     server.set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       if (is_own_host(request.get_header_value("Host"), endpoint, port)) {
         return httplib::Server::HandlerResponse::Unhandled;
@@ -170,9 +191,9 @@ struct AdminServer::Impl {
       answer(response, 403, "the request names another host than this");
       return httplib::Server::HandlerResponse::Handled;
     });
-    server.Get("/", [](const httplib::Request&, httplib::Response& response) {
-      response.set_content(dashboard_page().data(), dashboard_page().size(), "text/html; charset=utf-8");
-    });
+    asset("/", dashboard_page(), "text/html; charset=utf-8");
+    asset("/dashboard.css", dashboard_style(), "text/css; charset=utf-8");
+    asset("/dashboard.js", dashboard_script(), "text/javascript; charset=utf-8");
     server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
       is_alive() ? answer(response, 200, "ok") : answer(response, 503, "the coordinator's thread does not answer");
     });
@@ -192,12 +213,25 @@ struct AdminServer::Impl {
     server.Get("/api/audit", [this](const httplib::Request&, httplib::Response& response) {
       forward({.command = AdminCommand::audit, .job = {}, .text = {}, .folder = {}}, response, "application/json");
     });
-    get_of_job("/api/model", [](const Picture& now, const httplib::Request&, httplib::Response& response) {
-      response.set_header("X-Chorus-Version", std::to_string(now.version));
+    get_of_job("/api/model", [](const Picture& now, const httplib::Request& request, httplib::Response& response) {
+      const auto version = request.has_param("version") ? version_of(request, "version") : now.version;
+      if (!version) return answer(response, 400, "version is not a number");
+      const auto tensors = kept_tensors(now, *version);
+      if (tensors == nullptr) return answer(response, 404, fmt::format("version {} is not kept", *version));
+      response.set_header("X-Chorus-Version", std::to_string(*version));
       response.set_header("Content-Disposition",
-                          fmt::format("attachment; filename=\"{}-{}.tensors\"", now.job, now.version));
-      response.set_content(reinterpret_cast<const char*>(now.model->data()), now.model->size(),
-                           "application/octet-stream");
+                          fmt::format("attachment; filename=\"{}-{}.tensors\"", now.job, *version));
+      response.set_content(reinterpret_cast<const char*>(tensors->data()), tensors->size(), "application/octet-stream");
+    });
+    get_of_job("/api/difference", [this](const Picture& now, const httplib::Request& request, httplib::Response& response) {
+      const auto from = version_of(request, "from");
+      const auto to = version_of(request, "to");
+      if (!from || !to) return answer(response, 400, "from and to are versions' numbers");
+      // Reading needs no login: who asks again and again keeps one thread busy, not all.
+      const std::lock_guard one_at_a_time(comparing);
+      const auto difference = difference_json(now, *from, *to);
+      if (!difference) return answer(response, 404, difference.error().sentence());
+      response.set_content(*difference, "application/json");
     });
     for (const auto& [path, asked] :
          {std::pair("/api/pause", AdminCommand::pause), std::pair("/api/resume", AdminCommand::resume)}) {

@@ -33,7 +33,7 @@ RunningJob::RunningJob(Federation federation, std::unique_ptr<JobStore> store, J
       worker_(worker),
       host_(host),
       observatory_(federation_.publisher().job(), federation_.version(),
-                   federation_.publisher().catalogue().header.items, seconds_of(wall_now())),
+                   federation_.publisher().catalogue().catalogue, seconds_of(wall_now())),
       timer_(context) {}
 
 void RunningJob::start() {
@@ -173,7 +173,9 @@ void RunningJob::carry_out(Stop& action) {
 void RunningJob::carry_out(Log& event) {
   write_log(event, name());
   observatory_.observe(event, seconds_of(wall_now()));
-  if (std::holds_alternative<VersionPublished>(event)) observatory_.publish(federation_.version());
+  if (std::holds_alternative<VersionPublished>(event)) {
+    observatory_.publish(federation_.version(), federation_.publisher().catalogue().catalogue);
+  }
 }
 
 void RunningJob::schedule() {

@@ -64,6 +64,7 @@ Result<SecureSum::Actions> SecureSum::on_leaf(std::uint32_t member, ByteView byt
   rules_.now = today;
   CHORUS_TRY_DO(secagg::check_leaf(leaf, terms_.h0, rules_, *verified_));
   state->leaves[member] = std::move(leaf);
+  ++funnel_.keys;
   return advance_if_complete(now);
 }
 
@@ -187,6 +188,7 @@ Result<SecureSum::Actions> SecureSum::on_masked(std::uint32_t member, ByteView b
                                secagg::masked_statement(roster_->h1(), state->h2, end.vector, end.held),
                                end.signature));
   state->ends[*position] = std::move(end);
+  ++funnel_.masked;
   return advance_if_complete(now);
 }
 
@@ -324,6 +326,7 @@ Result<SecureSum::Actions> SecureSum::on_openings(std::uint32_t member, ByteView
   CHORUS_TRY_DO(crypto::verify(roster_->leaf(*position).statement.key, secagg::kUnmaskLabel,
                                secagg::openings_statement(state->h3, secagg::openings_body(bytes)), message.signature));
   state->taken[*position] = digest;
+  ++funnel_.unmasked;
   Actions actions;
   std::size_t next = 0;
   bool named = false;

@@ -84,6 +84,19 @@ class SecureSum {
     Error error;
   };
   struct Ended {};  // sum() or reason() says how
+  // How many members came how far, whatever became of the sum.
+  struct Funnel {
+    std::uint32_t keys = 0;      // sent their keys
+    std::uint32_t masked = 0;    // sent a whole masked update
+    std::uint32_t unmasked = 0;  // helped to remove the masks
+
+    Funnel& operator+=(const Funnel& other) noexcept {
+      keys += other.keys;
+      masked += other.masked;
+      unmasked += other.unmasked;
+      return *this;
+    }
+  };
   using Action = std::variant<Entered, Recover, Named, Ended>;
   using Actions = std::vector<Action>;
 
@@ -116,6 +129,7 @@ class SecureSum {
   // How far a member's vector has come, for one that reconnects in mid-upload.
   [[nodiscard]] std::uint64_t received(std::uint32_t member) const noexcept;
 
+  [[nodiscard]] const Funnel& funnel() const noexcept { return funnel_; }
   // From sharing on.
   [[nodiscard]] const std::optional<secagg::Parameters>& parameters() const noexcept { return parameters_; }
   // From voting on: members whose updates are in the sum.
@@ -197,6 +211,7 @@ class SecureSum {
   std::vector<std::optional<std::uint32_t>> position_;  // [invited]
   std::vector<std::uint32_t> member_;                   // [n]
   std::optional<secagg::Parameters> parameters_;
+  Funnel funnel_;
   std::variant<Advertising, Sharing, Masking, Voting, Unmasking, Recovering, Done, Aborted> state_;
   std::optional<Moment> deadline_;
 };

@@ -40,6 +40,27 @@ TEST(Federation, ALostDeviceWithinTheDropoutIsLeftOut) {
   }
 }
 
+TEST(Federation, ARoundSaysHowManyOfItsMembersCameHowFar) {
+  const auto funnel = [](Manner manner) {
+    Town town(make_settings(), start_of(1));
+    town.add(3).manner = manner;
+    town.connect(1, 5);
+    town.advance(5s + 30s);
+    return town.logged<RoundClosed>().at(0).funnel;
+  };
+  const auto honest = funnel(Manner::delivers);
+  EXPECT_EQ(honest.keys, 5U);
+  EXPECT_EQ(honest.masked, 5U);
+  EXPECT_GE(honest.unmasked, 2U);
+  EXPECT_LE(honest.unmasked, 5U) << "as many as it took";
+  const auto silent = funnel(Manner::is_silent);
+  EXPECT_EQ(silent.keys, 4U);
+  EXPECT_EQ(silent.masked, 4U);
+  const auto half_way = funnel(Manner::shares_in_silence);
+  EXPECT_EQ(half_way.keys, 5U);
+  EXPECT_EQ(half_way.masked, 4U);
+}
+
 // By the names of what they said, and no device is named.
 TEST(Federation, DevicesThatDeclineAreCountedByTheirReasonAndTheOthersGoOn) {
   Town town(make_settings(), start_of(1));

@@ -18,7 +18,7 @@ class ObservatoryTest : public ::testing::Test {
  protected:
   ObservatoryTest()
       : start_(new_job(make_job(3), make_items(20), make_key()).value()),
-        observatory_(start_.publisher->job(), start_.version, 20, 1'700'000'000) {}
+        observatory_(start_.publisher->job(), start_.version, start_.publisher->catalogue().catalogue, 1'700'000'000) {}
   Picture picture() const {
     return observatory_.picture({.phase = "collecting", .connections = 7, .devices_ready = 5, .resident_bytes = 1'000});
   }
@@ -57,6 +57,7 @@ TEST_F(ObservatoryTest, CountsRoundsByHowTheyEndedAndMembersByWhatBecameOfThem) 
                                    .cohorts = 2,
                                    .cohorts_aborted = 1,
                                    .members = 200,
+                                   .funnel = {.keys = 190, .masked = 98, .unmasked = 60},
                                    .survivors = 97,
                                    .took = 4s,
                                    .quality = model::Quality{.held_out_ratings = 9, .held_out_rmse = 0.91}},
@@ -73,6 +74,9 @@ TEST_F(ObservatoryTest, CountsRoundsByHowTheyEndedAndMembersByWhatBecameOfThem) 
   EXPECT_EQ(status["declined"]["budget_exhausted"], 3);
   EXPECT_EQ(status["cohorts_aborted"]["below_threshold"], 1);
   EXPECT_EQ(status["rounds"][0]["quality"]["rmse"], 0.91);
+  EXPECT_EQ(status["rounds"][0]["keys"], 190);
+  EXPECT_EQ(status["rounds"][0]["masked"], 98);
+  EXPECT_EQ(status["rounds"][0]["unmasked"], 60);
   EXPECT_THAT(status["rounds"][1]["reason"].get<std::string>(), HasSubstr("few"));
   const std::string text = metrics();
   EXPECT_THAT(text, HasSubstr("chorus_rounds_total{job=\"town\",outcome=\"published\"} 1\n"));
@@ -110,6 +114,76 @@ TEST_F(ObservatoryTest, KeepsABoundedHistory) {
   EXPECT_EQ(picture().rounds_published, 2 * Observatory::kMostLines);
 }
 
+TEST_F(ObservatoryTest, TellsHowManyDevicesARoundWaitsForUntilItOpens) {
+  EXPECT_EQ(json()["devices"]["needed"], 0);
+  observatory_.observe(WaitingForDevices{.ready = 5, .needed = 76}, 1);
+  EXPECT_EQ(json()["devices"]["needed"], 76);
+  observatory_.observe(RoundOpened{.round = RoundId(1), .cohorts = 1, .members = 80}, 2);
+  EXPECT_EQ(json()["devices"]["needed"], 0);
+}
+
+class VersionsTest : public ObservatoryTest {
+ protected:
+  // As a round does: it measures the version that it began with, and publishes the next.
+  void publish(std::uint64_t number, std::optional<double> rmse_before) {
+    std::optional<model::Quality> quality;
+    if (rmse_before) quality = model::Quality{.held_out_ratings = 9, .held_out_rmse = *rmse_before};
+    observatory_.observe(RoundClosed{.round = RoundId(number), .took = 1s, .quality = quality}, 1);
+    observatory_.observe(VersionPublished{.version = ModelVersion(number), .items = 20, .bytes = 100, .privacy = {}},
+                         1);
+    Version version = start_.version;
+    version.header.version = ModelVersion(number);
+    model::TensorSet tensors{{{.name = "p", .rows = 20, .columns = 2, .values = std::vector<float>(40, 1.0F)}}};
+    tensors.tensors[0].values[2 * number] += static_cast<float>(3 * number);  // of item `number`
+    version.tensors = std::make_shared<const Bytes>(tensors.encode());
+    observatory_.publish(version, start_.publisher->catalogue().catalogue);
+  }
+};
+
+TEST_F(VersionsTest, TheLatestAreKeptToDownload) {
+  for (std::uint64_t number = 1; number <= 5; ++number) publish(number, {});
+  const auto versions = json()["versions"];
+  ASSERT_EQ(versions.size(), 6U);
+  for (std::size_t line = 0; line < 6; ++line) EXPECT_EQ(versions[line]["kept"], line >= 2) << line;
+  EXPECT_EQ(kept_tensors(picture(), 1), nullptr);
+  ASSERT_NE(kept_tensors(picture(), 5), nullptr);
+  EXPECT_EQ(kept_tensors(picture(), 5), picture().models.back().tensors);
+}
+
+TEST_F(VersionsTest, EachHasTheQualityThatTheNextRoundMeasured) {
+  publish(1, {});
+  publish(2, 0.9);
+  const auto versions = json()["versions"];
+  EXPECT_TRUE(versions[0]["quality"].is_null());
+  EXPECT_EQ(versions[1]["quality"]["rmse"], 0.9);
+  EXPECT_TRUE(versions[2]["quality"].is_null());
+}
+
+TEST_F(VersionsTest, TwoAreCompared) {
+  publish(1, {});
+  publish(2, 0.9);
+  const auto difference = nlohmann::json::parse(difference_json(picture(), 1, 2).value());
+  EXPECT_EQ(difference["from"], 1);
+  EXPECT_EQ(difference["quality_from"]["rmse"], 0.9);
+  EXPECT_TRUE(difference["quality_to"].is_null());
+  ASSERT_EQ(difference["tensors"].size(), 1U);
+  EXPECT_EQ(difference["tensors"][0]["shape"], (std::vector<int>{20, 2}));
+  EXPECT_NEAR(difference["change"].get<double>(), std::sqrt(9.0 + 36.0), 1e-12);
+  // Item 2 went up by 6, item 1 down by 3; no other moved.
+  ASSERT_EQ(difference["items"].size(), 2U);
+  EXPECT_EQ(difference["items"][0]["title"], "i2");
+  EXPECT_EQ(difference["items"][0]["change"], 6.0);
+  EXPECT_EQ(difference["items"][1]["title"], "i1");
+}
+
+TEST_F(VersionsTest, WhatIsNotKeptIsNotCompared) {
+  publish(1, {});
+  const auto refused = difference_json(picture(), 1, 7);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code(), ErrorCode::not_found);
+  EXPECT_THAT(refused.error().sentence(), HasSubstr("version 7"));
+}
+
 TEST_F(ObservatoryTest, NamesNoDevice) {
   observatory_.observe(
       MemberConvicted{.round = RoundId(1), .device = device_id(77), .reason = Error(ErrorCode::bad_dealer, "a lie")},
@@ -121,7 +195,8 @@ TEST_F(ObservatoryTest, NamesNoDevice) {
 }
 
 TEST(Dashboard, AsksNobodyElseForAnything) {
-  const std::string page(dashboard_page());
+  const std::string page =
+      std::string(dashboard_page()) + std::string(dashboard_style()) + std::string(dashboard_script());
   EXPECT_THAT(page, HasSubstr("<html lang=\"en\">"));
   for (const char* elsewhere : {"src=\"http", "href=\"http", "url(http", "import(", "@import"}) {
     EXPECT_THAT(page, Not(HasSubstr(elsewhere)));

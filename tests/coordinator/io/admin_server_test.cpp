@@ -52,6 +52,7 @@ TEST_F(AdminServerTest, TellsHealthMetricsAndStatusToWhoeverAsksOnThisMachine) {
   }
   EXPECT_THAT(get("/metrics")->body, HasSubstr("chorus_job_info{job=\"town\",family=\"mf\"} 1\n"));
   EXPECT_THAT(get("/metrics")->get_header_value("Content-Type"), HasSubstr("version=0.0.4"));
+  EXPECT_THAT(get("/api/jobs")->body, HasSubstr("[{\"name\":\"town\""));
   EXPECT_THAT(get("/api/status")->body, HasSubstr("\"name\":\"town\""));
   const auto page = get("/");
   EXPECT_EQ(page->status, 200);
@@ -59,6 +60,32 @@ TEST_F(AdminServerTest, TellsHealthMetricsAndStatusToWhoeverAsksOnThisMachine) {
   EXPECT_THAT(page->get_header_value("Content-Security-Policy"), HasSubstr("default-src 'none'"));
   EXPECT_EQ(get("/api/nothing")->status, 404);
   EXPECT_GT(get("/api/model")->body.size(), 100U);
+}
+
+TEST_F(AdminServerTest, TellsThePageToTakeNothingFromElsewhere) {
+  for (const char* path : {"/", "/dashboard.css", "/dashboard.js"}) {
+    const auto part = get(path);
+    ASSERT_TRUE(part) << path;
+    EXPECT_EQ(part->status, 200) << path;
+    const std::string policy = part->get_header_value("Content-Security-Policy");
+    EXPECT_THAT(policy, HasSubstr("default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'"));
+    EXPECT_EQ(policy.find("unsafe"), std::string::npos) << policy;
+  }
+  EXPECT_EQ(get("/dashboard.js")->get_header_value("Content-Type"), "text/javascript; charset=utf-8");
+}
+
+TEST_F(AdminServerTest, GivesAVersionThatIsKeptAndNamesOneThatIsNot) {
+  EXPECT_EQ(get("/api/model?version=0")->body, get("/api/model")->body);
+  EXPECT_EQ(get("/api/model?version=0")->get_header_value("Content-Disposition"),
+            "attachment; filename=\"town-0.tensors\"");
+  EXPECT_EQ(get("/api/model?version=9")->status, 404);
+  for (const char* wrong :
+       {"/api/model?version=", "/api/model?version=-1", "/api/model?version=1x",
+        "/api/model?version=99999999999999999999999", "/api/difference", "/api/difference?from=0"}) {
+    EXPECT_EQ(get(wrong)->status, 400) << wrong;
+  }
+  EXPECT_THAT(get("/api/difference?from=0&to=0")->body, HasSubstr("\"change\":0.0"));
+  EXPECT_EQ(get("/api/difference?from=0&to=9")->status, 404);
 }
 
 TEST_F(AdminServerTest, CommandsNeedTheToken) {
@@ -113,6 +140,17 @@ TEST_F(AdminServerTest, WhilePausedNoRoundOpensAndAfterwardsTheJobGoesOn) {
 TEST_F(AdminServerTest, StopsAsASignalWould) {
   ASSERT_TRUE(admin_post(state(), "/api/stop").has_value());
   EXPECT_TRUE(coordinator_.wait().has_value());
+}
+
+TEST_F(AdminServerTest, ConnectionsThatAreKeptOpenShutNobodyOut) {
+  std::vector<std::unique_ptr<httplib::Client>> open;
+  for (int i = 0; i < 40; ++i) {
+    open.push_back(std::make_unique<httplib::Client>("http://" + line("admin")));
+    open.back()->set_keep_alive(true);
+    const auto answer = open.back()->Get("/");
+    ASSERT_TRUE(answer) << i;
+    EXPECT_EQ(answer->status, 200);
+  }
 }
 
 TEST_F(AdminServerTest, AWrongLogLevelIsNamed) {

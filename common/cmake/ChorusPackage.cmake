@@ -4,6 +4,7 @@ include(GNUInstallDirs)
 install(TARGETS chorus-coordinator chorus-client chorus-certs chorus-sim RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 set(packaging ${PROJECT_SOURCE_DIR}/coordinator/packaging)
 install(FILES ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/coordinator/OPERATIONS.md
+              ${PROJECT_SOURCE_DIR}/coordinator/CHECKS.md
               ${PROJECT_SOURCE_DIR}/common/PRIVACY.md ${PROJECT_SOURCE_DIR}/common/PROTOCOL.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE RENAME copyright DESTINATION ${CMAKE_INSTALL_DOCDIR})

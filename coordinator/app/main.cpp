@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "common/crypto/private_memory.hpp"
+#include "coordinator/app/check_command.hpp"
 #include "coordinator/app/job_command.hpp"
 #include "coordinator/app/serve.hpp"
 #include "coordinator/config/samples.hpp"
@@ -52,7 +53,14 @@ int main(int argc, char** argv) {
     return command;
   };
   const auto* serve = with_files(app.add_subcommand("serve", "Run until SIGTERM, or until every job is finished"));
-  const auto* check = with_files(app.add_subcommand("check", "Say whether serve would start, and with what"));
+  auto* const check =
+      with_files(app.add_subcommand("check", "Say whether serve would start, and what keeps it from it"));
+  bool json = false;
+  check->add_flag("--json", json, "One JSON object instead of text");
+  check->footer("Exit status: 0 it would start, 1 this machine is not ready, 2 a file is wrong.");
+  auto* const explain = app.add_subcommand("explain", "Say what a number of check means and what to do");
+  std::string number;
+  explain->add_option("number", number, "CH-0101 or 101; left out: list them all");
   const auto* sample_config = app.add_subcommand("sample-config", "Print a settings file with every option explained");
   const auto* sample_job = app.add_subcommand("sample-job", "Print a job file with every option explained");
   int job_status = 0;
@@ -67,12 +75,13 @@ int main(int argc, char** argv) {
   if (app.got_subcommand("job")) return job_status;
   if (sample_config->parsed()) return print(chorus::coordinator::sample_coordinator_file());
   if (sample_job->parsed()) return print(chorus::coordinator::sample_job_file());
+  if (explain->parsed()) return chorus::coordinator::explain(number);
+  if (check->parsed()) return chorus::coordinator::check(config, jobs, json);
   auto configured = chorus::coordinator::configure(config, jobs);
   if (!configured) {
     complain(configured.error());
     return kMisused;
   }
-  if (check->parsed()) return print(chorus::coordinator::summary(*configured));
   static_cast<void>(serve);
   const auto outcome = chorus::coordinator::serve(std::move(*configured), config);
   if (outcome) return 0;

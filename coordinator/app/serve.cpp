@@ -15,6 +15,7 @@
 #include "coordinator/federation/federation.hpp"
 #include "coordinator/io/clock.hpp"
 #include "coordinator/io/daemon.hpp"
+#include "coordinator/io/machine.hpp"
 #include "coordinator/io/open_files.hpp"
 
 namespace chorus::coordinator {
@@ -65,18 +66,17 @@ Reloaded reload(const std::filesystem::path& config, const std::filesystem::path
 void warn_of_expiry(const net::TlsContext& tls) {
   using std::chrono::days;
   const auto left = [](WallTime until) { return std::chrono::duration_cast<days>(until - wall_now()).count(); };
-  if (left(tls.certificate_expires()) < 30) {
+  if (left(tls.certificate_expires()) < kCertificateWarning.count()) {
     log::warning("the coordinator's certificate expires soon", {{"days", left(tls.certificate_expires())}});
   }
-  if (left(tls.crl_expires()) < 7) {
+  if (left(tls.crl_expires()) < kListWarning.count()) {
     log::warning("the revocation list expires soon; then no device is admitted", {{"days", left(tls.crl_expires())}});
   }
 }
 
 // Otherwise the kernel turns devices away before we can tell them why.
 void provide_open_files(const Limits& limits) {
-  constexpr std::uint64_t kBesides = 64;  // listeners, the store, logs
-  if (const std::uint64_t files = raise_open_files(); files < limits.connections + kBesides) {
+  if (const std::uint64_t files = raise_open_files(); files < limits.connections + kFilesBesides) {
     log::warning("fewer files may be open than limits.connections asks for; raise the hard limit (ulimit -Hn)",
                  {{"open_files", files}, {"connections", limits.connections}});
   }

@@ -1,6 +1,7 @@
 // From settings files to a running coordinator. Used once, by main.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <vector>
@@ -11,6 +12,10 @@
 #include "coordinator/io/running_jobs.hpp"
 
 namespace chorus::coordinator {
+
+// How long before its end a certificate or a revocation list is worth a warning.
+inline constexpr std::chrono::days kCertificateWarning{30};
+inline constexpr std::chrono::days kListWarning{7};
 
 // Everything that can be known to be right before anything is started.
 struct Configured {
@@ -25,7 +30,7 @@ struct Configured {
 [[nodiscard]] Result<Configured> configure(const std::filesystem::path& config,
                                            const std::vector<std::filesystem::path>& jobs);
 
-// The text that `check` prints.
+// What `check` says would run.
 [[nodiscard]] std::string summary(const Configured& configured);
 
 // Runs until it is stopped or no job runs any more.

@@ -223,16 +223,17 @@ struct AdminServer::Impl {
                           fmt::format("attachment; filename=\"{}-{}.tensors\"", now.job, *version));
       response.set_content(reinterpret_cast<const char*>(tensors->data()), tensors->size(), "application/octet-stream");
     });
-    get_of_job("/api/difference", [this](const Picture& now, const httplib::Request& request, httplib::Response& response) {
-      const auto from = version_of(request, "from");
-      const auto to = version_of(request, "to");
-      if (!from || !to) return answer(response, 400, "from and to are versions' numbers");
-      // Reading needs no login: who asks again and again keeps one thread busy, not all.
-      const std::lock_guard one_at_a_time(comparing);
-      const auto difference = difference_json(now, *from, *to);
-      if (!difference) return answer(response, 404, difference.error().sentence());
-      response.set_content(*difference, "application/json");
-    });
+    get_of_job("/api/difference",
+               [this](const Picture& now, const httplib::Request& request, httplib::Response& response) {
+                 const auto from = version_of(request, "from");
+                 const auto to = version_of(request, "to");
+                 if (!from || !to) return answer(response, 400, "from and to are versions' numbers");
+                 // Reading needs no login: who asks again and again keeps one thread busy, not all.
+                 const std::lock_guard one_at_a_time(comparing);
+                 const auto difference = difference_json(now, *from, *to);
+                 if (!difference) return answer(response, 404, difference.error().sentence());
+                 response.set_content(*difference, "application/json");
+               });
     for (const auto& [path, asked] :
          {std::pair("/api/pause", AdminCommand::pause), std::pair("/api/resume", AdminCommand::resume)}) {
       command(path, [this, asked](const httplib::Request& request, httplib::Response& response) {

@@ -126,7 +126,11 @@ TEST_F(ProcessTest, AWrongCommandLineOrFileIsStatusTwoAndNamed) {
     Process process(command(name));
     EXPECT_EQ(process.wait(), 2);
     EXPECT_NE(process.said().find(file("job.toml") + ":3: unknown key 'colour'"), std::string::npos) << process.said();
-    EXPECT_EQ(std::count(process.said().begin(), process.said().end(), '\n'), 1);
+    if (name == "serve") {
+      EXPECT_EQ(std::count(process.said().begin(), process.said().end(), '\n'), 1);
+    } else {
+      EXPECT_EQ(process.said().find("CH-0203 error: "), 0U) << process.said();
+    }
   }
   EXPECT_FALSE(fs::exists(folder_ / "state"));
 }
@@ -139,7 +143,47 @@ TEST_F(ProcessTest, CheckSaysWhatWouldRunAndTouchesNothing) {
   fs::remove(folder_ / "certificates" / "crl.pem");
   Process without_list(command("check"));
   EXPECT_EQ(without_list.wait(), 2);
+  EXPECT_EQ(without_list.said().find("CH-0401 error: "), 0U) << without_list.said();
   EXPECT_NE(without_list.said().find("crl.pem"), std::string::npos) << without_list.said();
+  EXPECT_NE(without_list.said().find("chorus-coordinator explain CH-0401"), std::string::npos) << without_list.said();
+  EXPECT_FALSE(fs::exists(folder_ / "state"));
+}
+
+TEST_F(ProcessTest, CheckFindsAllThatIsWrongAtOnce) {
+  write("job.toml", "name = \"movies\"\ncatalogue = \"nowhere.tsv\"\n");
+  write("coordinator.toml", "listen = [\"192.0.2.1:7443\"]\nstate = \"job.toml/state\"\ncertificates = \"nowhere\"\n");
+  Process check(command("check"));
+  EXPECT_EQ(check.wait(), 2);
+  for (const char* number : {"CH-0301 error", "CH-0401 error", "CH-0506 error", "CH-0507 error"}) {
+    EXPECT_NE(check.said().find(number), std::string::npos) << number << " is not in " << check.said();
+  }
+  auto as_json = command("check");
+  as_json.push_back("--json");
+  Process json(as_json);
+  EXPECT_EQ(json.wait(), 2);
+  EXPECT_EQ(json.said().find("{\"starts\":false,\"findings\":[{\"number\":\"CH-0301\",\"severity\":\"error\""), 0U)
+      << json.said();
+}
+
+// Files that are right, on a machine that is not ready.
+TEST_F(ProcessTest, CheckTellsTheMachineFromTheFiles) {
+  write("coordinator.toml", "listen = [\"192.0.2.1:7443\"]\nstate = \"state\"\ncertificates = \"certificates\"\n");
+  Process check(command("check"));
+  EXPECT_EQ(check.wait(), 1);
+  EXPECT_NE(check.said().find("CH-0506 error: 192.0.2.1:7443: "), std::string::npos) << check.said();
+  EXPECT_EQ(check.said().find("job 'movies'"), std::string::npos) << check.said();
+}
+
+TEST_F(ProcessTest, ExplainsWhatCheckFinds) {
+  Process page({"explain", "CH-0401"});
+  EXPECT_EQ(page.wait(), 0);
+  EXPECT_EQ(page.said().find("## CH-0401: "), 0U) << page.said();
+  Process list({"explain"});
+  EXPECT_EQ(list.wait(), 0);
+  EXPECT_NE(list.said().find("CH-0601  The job could not run\n"), std::string::npos) << list.said();
+  Process nothing({"explain", "CH-9999"});
+  EXPECT_EQ(nothing.wait(), 2);
+  EXPECT_NE(nothing.said().find("there is no page 'CH-9999'"), std::string::npos) << nothing.said();
 }
 
 TEST_F(ProcessTest, ServesUntilASignalAndKeepsASecondOneAway) {

@@ -155,8 +155,10 @@ void Federation::convict(Cohort& cohort, const SecureSum::Named& named) {
   const identity::DeviceId& device = cohort.members[named.member].device;
   actions_.emplace_back(
       Log(MemberConvicted{.round = cohort.plan.fields().round, .device = device, .reason = named.error}));
-  // A holder's wrong opening is skipped and costs nothing; a dealer's lie has cost the cohort its round.
-  if (named.error.code() == ErrorCode::bad_dealer) evicted_.insert(device);
+  // A holder's wrong opening is skipped and costs nothing; a dealer's lie, or a false hash, has cost the cohort its
+  // round.
+  const ErrorCode code = named.error.code();
+  if (code == ErrorCode::bad_dealer || code == ErrorCode::bad_signature) evicted_.insert(device);
 }
 
 void Federation::on_absences(std::size_t index, Moment now) {

@@ -101,7 +101,7 @@ Actions Federation::on_connected(SessionId id, const identity::DeviceId& device,
   }
   sessions_[id].authority = admission_.authority;
   if (evicted_.contains(device)) {
-    refuse(id, Error(ErrorCode::bad_dealer, "this device's shares were proven wrong: its identity is evicted"), now);
+    refuse(id, Error(ErrorCode::bad_dealer, "this device was proven to lie: its identity is evicted"), now);
   }
   return take();
 }

@@ -40,10 +40,12 @@ struct SecureSumTerms {
 class SumRecovery {
  public:
   struct Lie {
-    std::uint32_t position = 0;  // of the dealer whose committed shares make a wrong secret
+    // Of the dealer whose committed shares make a wrong secret, or of the member that signed another update's hash.
+    std::uint32_t position = 0;
     Error error;
   };
-  // The cohort's sum, on up to `threads` threads. Errors: bad_dealer (a committed secret is wrong: lie() names who).
+  // The cohort's sum, on up to `threads` threads. Errors: bad_dealer (a committed secret is wrong), bad_signature (an
+  // update is not the one whose hash its member signed): lie() names who.
   [[nodiscard]] Result<ring::CohortSum> run(unsigned threads);
   [[nodiscard]] const std::optional<Lie>& lie() const noexcept { return lie_; }
 
@@ -64,6 +66,7 @@ class SumRecovery {
   std::vector<Digest> seed_commitments_;  // [n]
   std::vector<Secret> secrets_;
   std::vector<UploadBuffer> vectors_;  // the survivors' masked updates
+  std::vector<Digest> hashes_;         // of them, as signed
   std::optional<Lie> lie_;
 };
 
@@ -108,7 +111,10 @@ class SecureSum {
   // another phase's, duplicate for a second, different one (the same bytes again are ignored).
   [[nodiscard]] Result<Actions> on_leaf(std::uint32_t member, ByteView bytes, WallTime today, Moment now);
   [[nodiscard]] Result<Actions> on_shares(std::uint32_t member, ByteView bytes, Moment now);
-  // Pieces of the masked vector, in order. Errors: malformed (a gap, another total), too_large.
+  // Pieces of the masked vector, in order. Errors: malformed (a gap, another total), too_large. Whether they make the
+  // update whose hash the member signs is held against it where the sum is found: to hash all that arrives here would
+  // take more of this thread than TLS does. A member that lies costs its cohort the round, as one whose shares are
+  // wrong, or whose update is noise, and is named.
   [[nodiscard]] Status on_piece(std::uint32_t member, std::uint64_t offset, std::uint64_t total, ByteView data,
                                 Moment now);
   [[nodiscard]] Result<Actions> on_masked(std::uint32_t member, ByteView bytes, Moment now);
@@ -162,6 +168,7 @@ class SecureSum {
     Digest h3{};
     std::vector<secagg::MemberSet> held;  // [n]
     std::vector<UploadBuffer> vectors;    // of survivors
+    std::vector<Digest> hashes;           // of survivors, as signed
     std::vector<std::optional<crypto::Signature>> votes;
     secagg::Certificate certificate;  // of the votes that came first, verified, in the order of their coming
   };
@@ -173,6 +180,7 @@ class SecureSum {
     Digest h3{};
     std::vector<secagg::MemberSet> held;
     std::vector<UploadBuffer> vectors;
+    std::vector<Digest> hashes;
     Bytes certificate;
     std::vector<SumRecovery::Secret> secrets;  // [n], of the dealers
     std::vector<Digest> taken;                 // [n]

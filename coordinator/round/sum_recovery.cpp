@@ -1,11 +1,12 @@
-// The heavy half of unmasking: secrets from shares, seeds from secrets, and every mask taken off the sum in one pass of
-// the mask kernel.
+// The heavy half of unmasking: updates against their hashes, secrets from shares, seeds from secrets, and every mask
+// taken off the sum in one pass of the mask kernel.
 #include <algorithm>
 #include <atomic>
 #include <map>
 #include <thread>
 
 #include "common/base/check.hpp"
+#include "common/crypto/hash.hpp"
 #include "common/crypto/key_exchange.hpp"
 #include "common/ring/mask_kernel.hpp"
 #include "common/ring/packing.hpp"
@@ -37,6 +38,18 @@ void spread(std::size_t count, unsigned threads, Work&& work) {
 
 Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
   const std::uint32_t n = roster_->size();
+  const std::vector<std::uint32_t> survivors = survivors_.positions();
+  // Before any secret is put together.
+  std::vector<std::uint8_t> another(survivors.size(), 0);
+  spread(survivors.size(), threads,
+         [&](std::size_t s) { another[s] = crypto::sha256(vectors_[s].view()) != hashes_[s] ? 1 : 0; });
+  if (const auto found = std::ranges::find(another, 1); found != another.end()) {
+    const std::uint32_t position = survivors[static_cast<std::size_t>(found - another.begin())];
+    Error error(ErrorCode::bad_signature, "the masked update is not the one whose hash was signed",
+                to_string(roster_->leaf(position).statement.id));
+    lie_ = Lie{position, error};
+    return fail(std::move(error));
+  }
   // Most secrets are opened by the same holders: their coefficients are made once.
   std::map<std::vector<std::uint32_t>, secagg::Recombination> recombinations;
   std::vector<crypto::SecretBytes<32>> found(n);
@@ -63,7 +76,6 @@ Result<ring::CohortSum> SumRecovery::run(unsigned threads) {
 
   // A survivor's self mask, and a lost member's pairwise masks as they stand in the survivors' updates: i added the
   // mask with j if i < j, so it is subtracted for i < j and added for i > j.
-  const std::vector<std::uint32_t> survivors = survivors_.positions();
   std::vector<std::uint32_t> lost;
   for (std::uint32_t p = 0; p < n; ++p) {
     if (!survivors_.contains(p) && seed_commitments_[p] != Digest{}) lost.push_back(p);

@@ -7,6 +7,7 @@
 
 #include "common/crypto/aead.hpp"
 #include "common/crypto/merkle.hpp"
+#include "common/secagg/transcript.hpp"
 #include "tests/attacks/honest_coordinator.hpp"
 #include "tests/attacks/sanitized.hpp"
 
@@ -112,6 +113,30 @@ TEST(Attack, Row17ADealerOfBadSharesIsNamed) {
   expect_dealer_named("shares of another mask secret, and silence", run_with_dealer({every_kappa, {}, true}, true));
   // A mask secret that nobody needs is never looked at: the sum is exact.
   EXPECT_TRUE(run_with_dealer({every_kappa, {}, true}).sum);
+}
+
+// The hash, and a good signature on it, of another update than the one that was sent: known before a secret is put
+// together, and whose it is.
+TEST(Attack, Row17AMemberThatSignsAnotherUpdatesHashIsNamed) {
+  Play play({});
+  HonestRun run;
+  run.tamper = [&](Step step, std::uint32_t p, Bytes& said) {
+    if (step != Step::masked || p != kLiar) return;
+    const secagg::Roster& roster = *play.part(p).roster;
+    secagg::Masked end = secagg::decode_masked(said, roster.size()).value();
+    const Digest h2 = secagg::dealers_hash(roster.h1(), play.everybody());
+    end.vector[0] ^= 1;
+    end.signature =
+        play.device(p).key.sign(secagg::kMaskedLabel, secagg::masked_statement(roster.h1(), h2, end.vector, end.held));
+    said = secagg::encode(end);
+  };
+  const HonestOutcome outcome = run_honestly(play, run);
+  EXPECT_FALSE(outcome.sum);
+  ASSERT_TRUE(outcome.reason);
+  EXPECT_EQ(outcome.reason->code(), ErrorCode::bad_signature);
+  ASSERT_EQ(outcome.named.size(), 1U);
+  EXPECT_EQ(outcome.named[0].first, kLiar);
+  EXPECT_EQ(outcome.named[0].second.code(), ErrorCode::bad_signature);
 }
 
 // Ciphertexts that open to something else than was committed to: its peers say so in `held`, which proves nothing of

@@ -10,9 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "certs/io/authority.hpp"
 #include "certs/io/clock.hpp"
@@ -22,6 +20,7 @@
 #include "simulations/fleet/supervisor.hpp"
 #include "tests/bench/bench_report.hpp"
 #include "tests/bench/connecting_devices.hpp"
+#include "tests/bench/processes.hpp"
 #include "tests/bench/tls_acceptor.hpp"
 
 namespace chorus::bench {
@@ -40,46 +39,6 @@ struct Arguments {
   ConnectingOptions devices;
   fs::path credentials;
 };
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "chorus-bench-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
-};
-
-// What the kernel says of another process.
-std::size_t resident_bytes(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/statm", pid));
-  std::size_t all = 0;
-  std::size_t resident = 0;
-  file >> all >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
-
-double cpu_seconds(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string text(std::istreambuf_iterator<char>(file), {});
-  // After the name, which is in brackets: state and ten numbers, then user and system ticks.
-  std::istringstream rest(text.substr(text.rfind(')') + 1));
-  std::string skipped;
-  for (int i = 0; i < 11; ++i) rest >> skipped;
-  double user = 0;
-  double system = 0;
-  rest >> user >> system;
-  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
 
 std::size_t open_sockets(pid_t pid) {
   std::size_t count = 0;

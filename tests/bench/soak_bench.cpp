@@ -11,8 +11,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "certs/io/authority.hpp"
 #include "certs/io/clock.hpp"
@@ -22,6 +20,7 @@
 #include "simulations/fleet/fleet.hpp"
 #include "simulations/fleet/supervisor.hpp"
 #include "tests/bench/bench_report.hpp"
+#include "tests/bench/processes.hpp"
 
 namespace chorus::bench {
 namespace {
@@ -35,7 +34,8 @@ constexpr std::size_t kAround = 5;  // rounds up to a mark whose median is told 
 struct Options {
   std::uint32_t devices = 200;
   std::uint32_t rounds = 500;
-  std::uint32_t from = 50;  // the round that growth is counted from
+  std::uint32_t from = 50;    // the round that growth is counted from
+  std::uint32_t invited = 0;  // of them to a round; 0: all
   std::uint32_t items = 60;
   std::uint32_t cohort = 100;
   std::uint32_t processes = 2;
@@ -43,36 +43,10 @@ struct Options {
   bool json = false;
 };
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "chorus-soak-XXXXXX").string();
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const noexcept { return path_; }
-
- private:
-  fs::path path_;
-};
-
 struct Sample {
   std::size_t resident = 0;  // bytes
   double seconds = 0;        // since the first round was opened
 };
-
-std::size_t resident_bytes(pid_t pid) {
-  std::ifstream file(fmt::format("/proc/{}/statm", pid));
-  std::size_t all = 0;
-  std::size_t resident = 0;
-  file >> all >> resident;
-  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
 
 std::size_t peak_bytes(pid_t pid) {
   std::ifstream file(fmt::format("/proc/{}/status", pid));
@@ -119,7 +93,7 @@ Result<Town> found(const Options& options, const fs::path& folder) {
                       .certificates = issued.folder,
                       .job = "soak",
                       .rounds = options.rounds,
-                      .devices = static_cast<std::uint32_t>(members.size()),
+                      .devices = options.invited != 0 ? options.invited : static_cast<std::uint32_t>(members.size()),
                       .cohort_size = options.cohort,
                       .contract = data.contract,
                       .model = {}},
@@ -218,6 +192,7 @@ int run(const Options& options) {
   if (options.json) {
     auto json = report("soak", std::thread::hardware_concurrency());
     json["devices"] = options.devices;
+    json["invited"] = options.invited != 0 ? options.invited : options.devices;
     json["rounds"] = options.rounds;
     json["cohort"] = options.cohort;
     json["rounds_aborted"] = outcome.aborted;
@@ -256,6 +231,8 @@ int main(int argc, char** argv) {
   app.add_option("--from", options.from, "the round that growth is counted from")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--invited", options.invited, "devices in a round, in turn; 0: all of them in every round")
+      ->capture_default_str();
   app.add_option("--items", options.items, "of the catalogue")->capture_default_str()->check(CLI::Range(20U, 100'000U));
   app.add_option("--cohort", options.cohort, "members of one secure sum at most")
       ->capture_default_str()

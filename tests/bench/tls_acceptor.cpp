@@ -1,5 +1,6 @@
 #include "tests/bench/tls_acceptor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
@@ -59,6 +60,11 @@ class Acceptor {
 
  private:
   using Ssl = crypto::OpensslHandle<SSL, &SSL_free>;
+  struct Connection {
+    Ssl ssl;
+    std::array<std::uint8_t, 8> length{};  // of the upload that has begun
+    std::uint64_t taken = 0;               // of it, its length too
+  };
 
   bool watch(int socket) const {
     epoll_event event{};
@@ -79,29 +85,53 @@ class Acceptor {
         continue;
       }
       SSL_set_accept_state(ssl.get());
-      connections_.emplace(socket, std::move(ssl));
+      connections_.emplace(socket, Connection{.ssl = std::move(ssl)});
     }
   }
 
   // False: the connection has ended.
   bool advance(int socket) {
-    SSL* const ssl = connections_.at(socket).get();
+    Connection& connection = connections_.at(socket);
+    SSL* const ssl = connection.ssl.get();
     ERR_clear_error();
-    if (SSL_is_init_finished(ssl) == 1) {
-      char byte = 0;
-      const int read = SSL_read(ssl, &byte, 1);
-      return read > 0 || SSL_get_error(ssl, read) == SSL_ERROR_WANT_READ;
-    }
+    if (SSL_is_init_finished(ssl) == 1) return swallow(connection);
     const int result = SSL_do_handshake(ssl);
     if (result != 1) return SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ;
-    return SSL_write(ssl, greeting_.data(), static_cast<int>(greeting_.size())) > 0;
+    return greet(ssl);
+  }
+
+  bool greet(SSL* ssl) { return SSL_write(ssl, greeting_.data(), static_cast<int>(greeting_.size())) > 0; }
+
+  // Reads what has come, and throws it away.
+  bool swallow(Connection& connection) {
+    SSL* const ssl = connection.ssl.get();
+    while (true) {
+      const bool begins = connection.taken < connection.length.size();
+      std::uint8_t* const room = begins ? connection.length.data() + connection.taken : discarded_.data();
+      const std::size_t most = begins ? connection.length.size() - connection.taken
+                                      : std::min(discarded_.size(), total(connection) - connection.taken);
+      const int read = SSL_read(ssl, room, static_cast<int>(most));
+      if (read <= 0) return SSL_get_error(ssl, read) == SSL_ERROR_WANT_READ;
+      connection.taken += static_cast<std::uint64_t>(read);
+      if (connection.taken >= connection.length.size() && connection.taken == total(connection)) {
+        connection.taken = 0;
+        if (!greet(ssl)) return false;
+      }
+    }
+  }
+
+  static std::uint64_t total(const Connection& connection) {
+    std::uint64_t length = 0;
+    for (std::size_t i = 0; i < connection.length.size(); ++i) length |= std::uint64_t{connection.length[i]} << (8 * i);
+    return connection.length.size() + length;
   }
 
   SSL_CTX* context_;
   ByteView greeting_;
   int listener_ = -1;
   int events_ = -1;
-  std::unordered_map<int, Ssl> connections_;
+  std::unordered_map<int, Connection> connections_;
+  std::array<std::uint8_t, std::size_t{16} * 1024> discarded_{};  // a record's worth
 };
 
 }  // namespace

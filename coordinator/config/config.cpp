@@ -63,8 +63,11 @@ void read_limits(Table& limits, Limits& out) {
   limits.integer<std::uint32_t>("connections", out.connections, 1, 10'000'000);
   limits.integer<std::uint32_t>("handshakes", out.handshakes, 1, 100'000);
   limits.integer<std::uint32_t>("handshakes_per_address", out.handshakes_per_address, 1, 1'000'000);
+  limits.integer<std::uint32_t>("connections_per_address", out.connections_per_address, 1, 10'000'000);
+  limits.boolean("limit_loopback", out.limit_loopback);
   read_timeout(limits, "handshake_timeout", out.handshake_timeout);
   read_timeout(limits, "hello_timeout", out.hello_timeout);
+  read_timeout(limits, "idle_timeout", out.idle_timeout);
   read_timeout(limits, "frame_timeout", out.frame_timeout);
   read_timeout(limits, "write_timeout", out.write_timeout);
   limits.integer<std::uint32_t>("queue", out.queue, 8, 100'000);
@@ -131,12 +134,36 @@ void read_round(Table& round, FederationSettings& settings, const plan::Floors& 
                                     std::chrono::duration_cast<std::chrono::seconds>(floors.longest_phase).count()));
     }
   }
+  for (std::size_t i = 0; i < plan::kSumPhases; ++i) {
+    const std::string key = fmt::format("{}_patience", plan::to_string(static_cast<plan::SumPhase>(i)));
+    round.parsed(key, settings.patience[i], parse_duration);
+    if (settings.patience[i] > settings.deadlines[i]) round.reject(key, "expected no more than the phase's deadline");
+  }
+  round.parsed("over_selection", settings.over_selection, parse_ratio);
+  const plan::Ratio& over = settings.over_selection;
+  const plan::Ratio& dropout = settings.dropout;
+  if (over.numerator < over.denominator || std::uint64_t{over.numerator} * (dropout.denominator - dropout.numerator) >
+                                               std::uint64_t{over.denominator} * dropout.denominator) {
+    round.reject("over_selection",
+                 fmt::format("expected from 1/1 to {}/{}, which is 1 / (1 - dropout): noise is sized for those invited",
+                             dropout.denominator, dropout.denominator - dropout.numerator));
+  }
+  round.parsed("separation", settings.separation, parse_duration);
   round.parsed("reconnect_grace", settings.reconnect_grace, parse_duration);
   round.integer<std::uint32_t>("devices", settings.devices, 0);
   if (settings.devices != 0 && settings.devices < settings.cohort_minimum) {
     round.reject("devices", fmt::format("expected 0 or at least the cohort's minimum, {}", settings.cohort_minimum));
   }
   round.boolean("measure", settings.measure);
+  round.integer<std::uint32_t>("most_waiting", settings.pace.most_waiting, 0);
+  if (settings.pace.most_waiting != 0 &&
+      settings.pace.most_waiting < std::max(settings.devices, settings.cohort_minimum)) {
+    round.reject("most_waiting", "expected 0, or as many as a round needs");
+  }
+  round.parsed("come_back", settings.pace.earliest, parse_duration);
+  if (settings.pace.earliest < 1s || settings.pace.earliest > 1h) {
+    round.reject("come_back", "expected from 1s to 1h");
+  }
 }
 
 // Differential privacy: ε and δ become the model's own setting μ, and the budget that rounds are charged to.

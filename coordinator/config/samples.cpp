@@ -35,12 +35,19 @@ format = "text"
 connections = 12000
 # TLS handshakes at the same time; more wait in the kernel's queue.
 handshakes = 256
-# New connections a second from one address, after a burst of four times as many. Loopback is not limited.
+# New connections a second from one address (of IPv6, from one /64), after a burst of four times as many.
 handshakes_per_address = 50
-# From the accepted connection to the end of the TLS handshake.
+# Connections that one address may have open. Raise it where many devices share an address.
+connections_per_address = 2000
+# Whether these two hold for loopback too. Not where a proxy or a fleet connects from this machine.
+limit_loopback = false
+# From the accepted connection to the end of the TLS handshake. While half of `handshakes` are in progress a handshake
+# has a second at most, so that those that never end do not keep the others out.
 handshake_timeout = "10s"
 # From there to the device's first message.
 hello_timeout = "10s"
+# How long a device that has not asked to be invited may say nothing.
+idle_timeout = "1h"
 # From the first byte of a message to its last.
 frame_timeout = "30s"
 # How long one message may wait for a device that does not read.
@@ -114,10 +121,27 @@ share_deadline = "10s"
 upload_deadline = "30s"
 vote_deadline = "5s"
 unmask_deadline = "5s"
+# How long each phase waits for all of its members at least, before it goes on with as many as were wanted (see
+# over_selection).
+advertise_patience = "0s"
+share_patience = "0s"
+upload_patience = "0s"
+vote_patience = "0s"
+unmask_patience = "0s"
 # How long a member whose connection broke is waited for within a phase.
 reconnect_grace = "5s"
-# A round opens as soon as this many devices are ready, and invites no more than these. 0: no target, all are invited.
+# A round wants this many devices, and opens as soon as those that it invites are ready. 0: no target, all are invited.
 devices = 0
+# So many times more devices are invited than are wanted, and each phase goes on when as many as wanted have answered
+# and its patience is over: the slow ones are not waited for. At most 1 / (1 - dropout), which is 20/17 here: noise is
+# sized for those invited. 1/1: everybody is waited for until the deadline.
+over_selection = "1/1"
+# A device that was invited is not invited again for so long; if it asks, it is told when to come back.
+separation = "0s"
+# Ready devices that may wait connected. Others are told when to come back: after come_back at least, spread evenly over
+# as long as it takes until everybody who waits has had a turn, at most a day. 0: no bound but limits.connections.
+most_waiting = 10000
+come_back = "30s"
 # After the last training round, one round that trains nothing measures the final model.
 measure = true
 

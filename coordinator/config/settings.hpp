@@ -27,10 +27,14 @@ struct ListenAddress {
 // What one coordinator spends on its peers.
 struct Limits {
   std::uint32_t connections = 12'000;
-  std::uint32_t handshakes = 256;             // at the same time
-  std::uint32_t handshakes_per_address = 50;  // a second; loopback is not limited
+  std::uint32_t handshakes = 256;                 // at the same time
+  std::uint32_t handshakes_per_address = 50;      // a second
+  std::uint32_t connections_per_address = 2'000;  // open at the same time
+  bool limit_loopback = false;  // whether those two hold for loopback: not where fleets or a proxy connect from there
+  // A second at most while half of `handshakes` are in progress.
   Duration handshake_timeout = 10s;
   Duration hello_timeout = 10s;
+  Duration idle_timeout = 1h;  // of a device that has not asked to be invited
   Duration frame_timeout = 30s;
   Duration write_timeout = 60s;
   std::uint32_t queue = 64;  // messages that wait for one device

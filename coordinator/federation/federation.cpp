@@ -52,6 +52,7 @@ Federation::Federation(const FederationSettings& settings, JobStart start, Admis
       publisher_(std::move(start.publisher)),
       version_(std::move(start.version)),
       progress_(start.progress),
+      pace_(settings.pace),
       phase_(Gathering{}) {
   if (!next_purpose()) phase_ = Finished{};
 }
@@ -294,8 +295,31 @@ void Federation::on_ready(SessionId id, Session& session, Moment now) {
     actions_.emplace_back(Send{{id}, protocol::Finished{}});
     return;
   }
+  if (const auto drawn = roster_.drawn_at(roster_.device(id)); drawn && now < *drawn + settings_.separation) {
+    send_away(id, "this device took part a short while ago", *drawn + settings_.separation - now, now);
+    return;
+  }
+  if (settings_.pace.most_waiting != 0 && roster_.ready() >= settings_.pace.most_waiting) {
+    send_away(id, "enough devices wait for a round", Duration::zero(), now);
+    return;
+  }
   session.phase = CoordinatorPhase::ready;
   roster_.set_ready(id, true);
+}
+
+void Federation::remember(std::span<const Participation> participation, Moment now, WallTime today) {
+  for (const Participation& device : participation) {
+    const Duration ago = std::max<Duration>(today - device.when, Duration::zero());
+    roster_.remember(device.device, device.last_round, now - ago);
+  }
+}
+
+void Federation::send_away(SessionId id, std::string sentence, Duration least, Moment now) {
+  const auto later = pace_.come_back(roster_.ready(), least, now, *random_);
+  actions_.emplace_back(
+      Send{{id}, protocol::Refusal{.code = ErrorCode::overloaded, .sentence = sentence, .retry_after = later}});
+  actions_.emplace_back(Close{id, Error(ErrorCode::overloaded, std::move(sentence))});
+  forget(id, now);
 }
 
 void Federation::refuse(SessionId id, Error reason, Moment now) {

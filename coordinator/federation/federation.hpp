@@ -29,6 +29,7 @@
 #include "common/protocol/phases.hpp"
 #include "coordinator/federation/actions.hpp"
 #include "coordinator/federation/job_start.hpp"
+#include "coordinator/federation/pace.hpp"
 #include "coordinator/federation/settings.hpp"
 #include "coordinator/publish/trace.hpp"
 #include "coordinator/round/secure_sum.hpp"
@@ -53,6 +54,9 @@ class Federation {
   [[nodiscard]] static Result<Federation> create(const FederationSettings& settings, JobStart start,
                                                  Admission admission, crypto::RandomSource& random,
                                                  const plan::Floors& floors);
+
+  // Who was drawn before this process began, and when on the wall's clock. A time to come counts as now.
+  void remember(std::span<const Participation> participation, Moment now, WallTime today);
 
   // --- events. A session that Federation has closed is unknown: its events have no effect.
   // A TLS connection whose certificate names `device`; an older connection of the same device is closed.
@@ -207,11 +211,15 @@ class Federation {
   void on_round_message(SessionId id, const protocol::Message& message, Moment now, WallTime today);
   [[nodiscard]] bool is_late(const Session& session, const protocol::Message& message) const;
   void refuse(SessionId id, Error reason, Moment now);
+  // Not a fault of the device's: it is told when to come back, `least` from now or later.
+  void send_away(SessionId id, std::string sentence, Duration least, Moment now);
   void forget(SessionId id, Moment now);
   void announce_waiting(Moment now);
   [[nodiscard]] std::vector<SessionId> greeted() const;
   // --- rounds (rounds.cpp)
   void consider_round(Moment now);
+  // How many a round invites at most; 0: all.
+  [[nodiscard]] std::uint32_t most_invited() const noexcept;
   [[nodiscard]] std::optional<Moment> opening_time(const Gathering& gathering, Moment now) const;
   void open_round(const Reserving& reserved, Moment now);
   void invite(RoundInProgress& round, const std::vector<Drawn>& drawn, std::uint32_t all_members, Moment now);
@@ -252,6 +260,7 @@ class Federation {
   std::shared_ptr<const Publisher> publisher_before_;
 
   Roster roster_;
+  Pace pace_;
   std::map<SessionId, Session> sessions_;
   Phase phase_;
   bool paused_ = false;

@@ -12,9 +12,15 @@ namespace chorus::coordinator {
 
 using protocol::CoordinatorPhase;
 
+std::uint32_t Federation::most_invited() const noexcept {
+  const plan::Ratio& over = settings_.over_selection;
+  return static_cast<std::uint32_t>((std::uint64_t{settings_.devices} * over.numerator + over.denominator - 1) /
+                                    over.denominator);
+}
+
 std::optional<Moment> Federation::opening_time(const Gathering& gathering, Moment now) const {
   if (!gathering.enough_since) return std::nullopt;
-  if (settings_.devices != 0 && roster_.ready() >= settings_.devices) return now;
+  if (const std::uint32_t wanted = most_invited(); wanted != 0 && roster_.ready() >= wanted) return now;
   if (roster_.returned()) return now;
   return *gathering.enough_since + settings_.gather;
 }
@@ -33,8 +39,7 @@ void Federation::consider_round(Moment now) {
   gathering->warned = false;
   if (now < *opening_time(*gathering, now)) return;
   DrawnCohorts cohorts;
-  for (const auto& sessions :
-       roster_.draw(settings_.cohort_minimum, settings_.cohort_size, settings_.devices, *random_)) {
+  for (const auto& sessions : roster_.draw(settings_.cohort_minimum, settings_.cohort_size, most_invited(), *random_)) {
     auto& drawn = cohorts.emplace_back();
     for (const SessionId session : sessions) drawn.push_back({session, roster_.device(session)});
   }
@@ -101,7 +106,8 @@ void Federation::open_round(const Reserving& reserved, Moment now) {
     return;
   }
   for (const auto& members : reserved.cohorts) invite(collecting.round, members, all_members, now);
-  roster_.take_part(reserved.number, all);
+  roster_.take_part(reserved.number, all, now);
+  pace_.round_opened(static_cast<std::uint32_t>(all.size()), now);
   announced_.reset();
   collecting.sum = std::make_shared<ring::RoundSum>(collecting.round.cohorts.front().plan.layout());
   actions_.emplace_back(Log(RoundOpened{.round = reserved.number,
@@ -145,7 +151,9 @@ void Federation::invite(RoundInProgress& round, const std::vector<Drawn>& drawn,
                                   .most_members = fields.most_members,
                                   .corrupt = fields.corrupt,
                                   .dropout = fields.dropout},
-                       .phases = fields.deadlines};
+                       .phases = fields.deadlines,
+                       .over_selection = settings_.over_selection,
+                       .patience = settings_.patience};
   const secagg::AdmissionRules rules{.authority = admission_.authority,
                                      .now = {},  // told with each leaf
                                      .least_age = settings_.least_identity_age,

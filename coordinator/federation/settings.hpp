@@ -6,6 +6,7 @@
 #include "common/base/time.hpp"
 #include "common/plan/round_plan.hpp"
 #include "common/privacy/mechanism.hpp"
+#include "coordinator/federation/pace.hpp"
 
 namespace chorus::coordinator {
 
@@ -21,8 +22,14 @@ struct FederationSettings {
   Duration reconnect_grace = 5s;  // how long a member whose connection broke is waited for within a phase
   // Since a member's enrolment, as most devices ask for; lower it for demonstrations alone.
   std::chrono::seconds least_identity_age = std::chrono::days(30);
-  Duration gather = 5s;                        // how long to wait for more devices once there are enough
-  std::uint32_t devices = 0;                   // a round opens at once with as many, and invites no more; 0: no target
+  Duration gather = 5s;       // how long to wait for more devices once there are enough
+  std::uint32_t devices = 0;  // a round wants as many, opens at once when those it invites are there; 0: no target
+  // So many times more devices are invited than are wanted; a phase goes on when as many as wanted have answered and
+  // its patience is over. At most 1 / (1 − dropout): noise is sized for those invited, and that many of them must come.
+  plan::Ratio over_selection{1, 1};
+  plan::PhaseDeadlines patience{};
+  PaceSettings pace = {};
+  Duration separation{};                       // a device that was drawn is not drawn again for so long
   bool measure = true;                         // a round after the last one measures the final model
   bool exit_when_finished = false;             // else the model is served on
   Duration shutdown_grace = 5s;                // for a round in progress when the coordinator stops

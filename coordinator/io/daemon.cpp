@@ -41,6 +41,8 @@ constexpr auto kAwait = asio::experimental::as_tuple(asio::use_awaitable);
 constexpr Duration kFlush = 2s;
 // How long the listeners rest when the process has no file descriptors left.
 constexpr Duration kRest = 200ms;
+// What a handshake may take while many are in progress.
+constexpr Duration kPressed = 1s;
 
 // 0 where the system does not say.
 std::uint64_t resident_bytes() {
@@ -66,7 +68,9 @@ class Daemon::Impl final : public SessionOwner, public JobHost {
         random_(setup.random),
         tls_(std::move(setup.tls)),
         reload_(std::move(setup.reload)),
-        address_rate_(settings_.limits.handshakes_per_address),
+        address_rate_(std::make_shared<AddressRate>(settings_.limits.handshakes_per_address,
+                                                    settings_.limits.connections_per_address,
+                                                    settings_.limits.limit_loopback)),
         handshake_ended_(context_, asio::steady_timer::time_point::max()),
         signals_(context_),
         jobs_({.context = context_,
@@ -212,19 +216,39 @@ class Daemon::Impl final : public SessionOwner, public JobHost {
     const Moment now = monotonic_now();
     if (connections_.size() + handshaking_ >= settings_.limits.connections) {
       refusals_.add(Error(ErrorCode::overloaded, "all connections are taken"), to_text(peer), now);
-    } else if (!address_rate_.admit(peer.address(), now)) {
+    } else if (!address_rate_->admit(peer.address(), now)) {
       refusals_.add(Error(ErrorCode::overloaded, "too many connections of this address"), to_text(peer), now);
     } else {
       socket.set_option(tcp::no_delay(true), error);
       // Devices vanish without a word; the kernel finds out.
       socket.set_option(asio::socket_base::keep_alive(true), error);
       ++handshaking_;
-      asio::co_spawn(context_, serve(std::make_unique<net::TlsChannel>(std::move(socket), tls_)), asio::detached);
+      asio::co_spawn(context_, serve(std::make_unique<net::TlsChannel>(std::move(socket), tls_), peer.address()),
+                     asio::detached);
     }
   }
 
-  asio::awaitable<void> serve(std::unique_ptr<net::TlsChannel> channel) {
-    const auto peer = co_await channel->handshake(settings_.limits.handshake_timeout);
+  // While a connection lasts, its address has one less. Held by coroutines, which may outlive the daemon's members.
+  class Admitted {
+   public:
+    Admitted(std::shared_ptr<AddressRate> rate, asio::ip::address address)
+        : rate_(std::move(rate)), address_(std::move(address)) {}
+    ~Admitted() { rate_->release(address_); }
+    Admitted(const Admitted&) = delete;
+    Admitted& operator=(const Admitted&) = delete;
+
+   private:
+    std::shared_ptr<AddressRate> rate_;
+    asio::ip::address address_;
+  };
+
+  asio::awaitable<void> serve(std::unique_ptr<net::TlsChannel> channel, asio::ip::address address) {
+    const Admitted admitted(address_rate_, address);
+    // Handshakes that never end must not keep the others out: when many are in progress, each has less time.
+    const bool pressed = handshaking_ * 2 > settings_.limits.handshakes;
+    const Duration timeout =
+        pressed ? std::min(settings_.limits.handshake_timeout, kPressed) : settings_.limits.handshake_timeout;
+    const auto peer = co_await channel->handshake(timeout);
     --handshaking_;
     handshake_ended_.cancel();
     if (stopping_) co_return;
@@ -388,7 +412,7 @@ class Daemon::Impl final : public SessionOwner, public JobHost {
   net::TlsContext tls_;
   std::function<Reloaded(const std::map<std::string, std::filesystem::path>&)> reload_;
   Refusals refusals_;
-  AddressRate address_rate_;
+  std::shared_ptr<AddressRate> address_rate_;
   std::vector<std::string> endpoints_;
   Status outcome_;
 

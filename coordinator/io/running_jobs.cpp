@@ -115,17 +115,20 @@ Result<RunningJobs::StartedJob> RunningJobs::start(PreparedJob job) {
   CHORUS_TRY_DO(store_->put_job(entry));
   CHORUS_TRY(auto store, store_->job(entry.name));
   CHORUS_TRY(auto start, start_job(*store, std::move(job.description), std::move(job.items), key_));
+  CHORUS_TRY(auto participation, store->participation());
   return StartedJob{.federation = job.federation,
                     .start = std::move(start),
                     .store = std::move(store),
                     .entry = std::move(entry),
-                    .catalogue = std::move(job.catalogue)};
+                    .catalogue = std::move(job.catalogue),
+                    .participation = std::move(participation)};
 }
 
 Status RunningJobs::add(StartedJob started) {
   started.federation.shutdown_grace = at_.shutdown_grace;
   CHORUS_TRY(auto federation,
              Federation::create(started.federation, std::move(started.start), admission_, at_.random, at_.floors));
+  federation.remember(started.participation, monotonic_now(), wall_now());
   const std::string name = started.entry.name;
   if (jobs_.contains(name)) return fail(ErrorCode::duplicate, "two jobs have this name", name);
   jobs_[name] = std::make_shared<RunningJob>(std::move(federation), std::move(started.store), std::move(started.entry),

@@ -87,6 +87,7 @@ class RunningJobs {
     std::unique_ptr<JobStore> store;
     JobEntry entry;
     std::filesystem::path catalogue;
+    std::vector<Participation> participation;
   };
 
   [[nodiscard]] Result<std::shared_ptr<RunningJob>> find(const std::string& name) const;

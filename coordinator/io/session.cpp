@@ -35,9 +35,15 @@ asio::awaitable<Error> Session::read(std::shared_ptr<Session> self) {
       co_return std::move(message).error();
     }
     if (self->finishing_) continue;  // read, so that the device gets to read our last message
+    const MessageType type = protocol::type_of(*message);
     self->owner_->on_message(self->id_, std::move(*message));
     accepted = kAfterGreeting;
-    timeout.reset();
+    // Who asked to be invited, or is in a round, may wait for us; what is due then is the round's to say.
+    if (type == MessageType::hello || type == MessageType::decline) {
+      timeout = self->limits_->idle_timeout;
+    } else if (type != MessageType::fetch) {
+      timeout.reset();
+    }
   }
 }
 

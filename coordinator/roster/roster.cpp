@@ -74,7 +74,7 @@ std::vector<std::vector<SessionId>> Roster::draw(std::uint32_t least, std::uint3
     queue.reserve(candidates.size());
     for (const SessionId session : candidates) {
       const auto last = took_part_.find(sessions_.at(session).device);
-      queue.emplace_back(last == took_part_.end() ? RoundId(0) : last->second, session);
+      queue.emplace_back(last == took_part_.end() ? RoundId(0) : last->second.round, session);
     }
     std::stable_sort(queue.begin(), queue.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     candidates.clear();
@@ -90,15 +90,25 @@ std::vector<std::vector<SessionId>> Roster::draw(std::uint32_t least, std::uint3
   return cohorts;
 }
 
-void Roster::take_part(RoundId round, std::span<const SessionId> members) {
+void Roster::take_part(RoundId round, std::span<const SessionId> members, Moment now) {
   forget_last_round();
   for (const SessionId member : members) {
     set_ready(member, false);
     Session& session = sessions_.at(member);
     session.last_round = true;
     ++away_;
-    took_part_.insert_or_assign(session.device, round);
+    took_part_.insert_or_assign(session.device, LastRound{.round = round, .when = now});
   }
+}
+
+void Roster::remember(const identity::DeviceId& device, RoundId round, Moment when) {
+  const auto [known, added] = took_part_.emplace(device, LastRound{.round = round, .when = when});
+  if (!added && known->second.round < round) known->second = {.round = round, .when = when};
+}
+
+std::optional<Moment> Roster::drawn_at(const identity::DeviceId& device) const {
+  const auto found = took_part_.find(device);
+  return found == took_part_.end() ? std::nullopt : std::optional(found->second.when);
 }
 
 void Roster::forget_last_round() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/id.hpp"
+#include "common/base/time.hpp"
 #include "common/crypto/random_source.hpp"
 #include "common/identity/device_id.hpp"
 
@@ -40,7 +41,11 @@ class Roster {
   [[nodiscard]] std::vector<std::vector<SessionId>> draw(std::uint32_t least, std::uint32_t most, std::uint32_t target,
                                                          crypto::RandomSource& random) const;
   // These take part in a round: they are not ready any more, and returned() waits for them.
-  void take_part(RoundId round, std::span<const SessionId> members);
+  void take_part(RoundId round, std::span<const SessionId> members, Moment now);
+  // What an earlier process knew. No effect on what is known of later rounds.
+  void remember(const identity::DeviceId& device, RoundId round, Moment when);
+  // When it was drawn last; nothing, if it never was.
+  [[nodiscard]] std::optional<Moment> drawn_at(const identity::DeviceId& device) const;
   // Whether all members of the last round that are still connected are ready again, and there is one.
   [[nodiscard]] bool returned() const noexcept { return returned_ > 0 && away_ == 0; }
   // Forgets the last round's members: returned() is false until the next round.
@@ -55,7 +60,11 @@ class Roster {
 
   std::map<SessionId, Session> sessions_;
   std::map<identity::DeviceId, SessionId> by_device_;
-  std::map<identity::DeviceId, RoundId> took_part_;  // the last round of each
+  struct LastRound {
+    RoundId round;
+    Moment when;
+  };
+  std::map<identity::DeviceId, LastRound> took_part_;
   std::uint32_t ready_ = 0;
   std::uint32_t away_ = 0;      // members of the last round that are connected and not ready
   std::uint32_t returned_ = 0;  // members of the last round that are ready

@@ -21,8 +21,15 @@ SecureSum::SecureSum(SecureSumTerms terms, std::vector<identity::DeviceId> invit
       verified_(&verified),
       gone_(invited_.size(), false),
       position_(invited_.size()),
-      state_(Advertising{std::vector<std::optional<secagg::Leaf>>(invited_.size())}),
-      deadline_(opened + terms_.phases[0]) {}
+      state_(Advertising{std::vector<std::optional<secagg::Leaf>>(invited_.size())}) {
+  begin_phase(plan::SumPhase::advertise, opened);
+}
+
+void SecureSum::begin_phase(plan::SumPhase phase, Moment now) {
+  const auto index = static_cast<std::size_t>(phase);
+  deadline_ = now + terms_.phases[index];
+  patient_until_ = now + terms_.patience[index];
+}
 
 std::optional<std::uint32_t> SecureSum::position_of(std::uint32_t member) const {
   CHORUS_ENSURE(member < invited_.size(), "a member was invited");
@@ -87,7 +94,7 @@ SecureSum::Actions SecureSum::form_roster(Advertising& from, Moment now) {
   const std::uint32_t n = roster_->size();
   state_ = Sharing{std::vector<std::optional<secagg::Shares>>(n), std::vector<std::optional<crypto::MerkleTree>>(n),
                    roster_->encode()};
-  deadline_ = now + terms_.phases[1];
+  begin_phase(plan::SumPhase::share, now);
   std::vector<std::uint32_t> all(n);
   for (std::uint32_t p = 0; p < n; ++p) all[p] = p;
   Actions actions;
@@ -135,7 +142,7 @@ SecureSum::Actions SecureSum::fix_dealers(Sharing& from, Moment now) {
   next.trees = std::move(from.trees);
   next.shares = std::move(from.shares);
   state_ = std::move(next);
-  deadline_ = now + terms_.phases[2];
+  begin_phase(plan::SumPhase::upload, now);
   Actions actions;
   actions.emplace_back(entered(dealers.positions()));
   return actions;
@@ -240,7 +247,7 @@ SecureSum::Actions SecureSum::fix_survivors(Masking& from, Moment now) {
     next.hashes[p] = from.ends[p]->vector;
   }
   state_ = std::move(next);
-  deadline_ = now + terms_.phases[3];
+  begin_phase(plan::SumPhase::vote, now);
   Actions actions;
   actions.emplace_back(entered(survivors.positions()));
   return actions;
@@ -302,7 +309,7 @@ SecureSum::Actions SecureSum::certify(Voting& from, Moment now) {
     if (from.votes[p]) voters.push_back(p);
   }
   state_ = std::move(next);
-  deadline_ = now + terms_.phases[4];
+  begin_phase(plan::SumPhase::unmask, now);
   Actions actions;
   actions.emplace_back(entered(std::move(voters)));
   return actions;
@@ -437,8 +444,36 @@ bool SecureSum::waits_for_more() const {
       state_);
 }
 
+bool SecureSum::has_enough() const {
+  const plan::Ratio& over = terms_.over_selection;
+  if (over.numerator <= over.denominator) return false;
+  // invited / over_selection, rounded up
+  const auto wanted = static_cast<std::uint32_t>(
+      (invited_.size() * std::uint64_t{over.denominator} + over.numerator - 1) / over.numerator);
+  const auto count = [](const auto& answers) {
+    return static_cast<std::uint32_t>(
+        std::count_if(answers.begin(), answers.end(), [](const auto& answer) { return answer.has_value(); }));
+  };
+  if (const auto* const advertising = std::get_if<Advertising>(&state_)) {
+    return count(advertising->leaves) >= std::max(wanted, terms_.bounds.least_members);
+  }
+  if (!parameters_) return false;
+  const std::uint32_t enough = std::max(parameters_->least_survivors(), std::min(wanted, parameters_->members));
+  if (const auto* const sharing = std::get_if<Sharing>(&state_)) return count(sharing->shares) >= enough;
+  if (const auto* const masking = std::get_if<Masking>(&state_)) return count(masking->ends) >= enough;
+  if (const auto* const voting = std::get_if<Voting>(&state_)) {
+    return count(voting->votes) >= std::max(enough, parameters_->quorum);
+  }
+  return false;  // unmasking needs no more than the threshold anyway
+}
+
+std::optional<Moment> SecureSum::next_deadline() const {
+  return deadline_ && has_enough() ? std::min(*deadline_, patient_until_) : deadline_;
+}
+
 SecureSum::Actions SecureSum::advance_if_complete(Moment now) {
-  return waits_for_more() ? Actions{} : advance(now);
+  const bool complete = !waits_for_more() || (now >= patient_until_ && has_enough());
+  return complete ? advance(now) : Actions{};
 }
 
 SecureSum::Actions SecureSum::advance(Moment now) {
@@ -462,8 +497,8 @@ void SecureSum::on_returned(std::uint32_t member) {
 }
 
 SecureSum::Actions SecureSum::on_time(Moment now) {
-  if (!deadline_ || now < *deadline_) return {};
-  return advance(now);
+  const auto next = next_deadline();
+  return next && now >= *next ? advance(now) : Actions{};
 }
 
 SecureSum::Actions SecureSum::abort(Error reason) {

@@ -5,7 +5,8 @@
 //   advertising ─→ sharing ─→ masking ─→ voting ─→ unmasking ─→ recovering ─→ done
 //        └───────────┴──────────┴──────────┴──────────┴────────────┴──→ aborted
 //
-// A phase ends when all its members have answered, or at its deadline if enough have; with too few the sum aborts. What
+// A phase ends when all its members have answered, or at its deadline if enough have; with too few the sum aborts. With
+// over-selection it goes on sooner: when its patience is over and as many have answered as were wanted. What
 // a member sends late is dropped unread. Entering a phase means that the members named get the phase's message
 // (message_for), also again after a reconnection.
 #pragma once
@@ -33,6 +34,10 @@ struct SecureSumTerms {
   secagg::Roster::Bounds bounds;
   // How long advertising, sharing, masking, voting and unmasking may take.
   plan::PhaseDeadlines phases = plan::kDefaultDeadlines;
+  // Invited over wanted, at least 1: so many more were invited than have to come. What follows from n (its dropouts,
+  // its quorum, its noise) is not touched by it: no phase goes on with fewer than the protocol asks for.
+  plan::Ratio over_selection{1, 1};
+  plan::PhaseDeadlines patience{};  // how long a phase waits for all, at least
 };
 
 // The work that finds the sum from what the members opened: agreements, key streams, additions. It runs anywhere (a
@@ -129,7 +134,7 @@ class SecureSum {
   [[nodiscard]] Actions abort(Error reason);
 
   [[nodiscard]] Phase phase() const noexcept { return static_cast<Phase>(state_.index()); }
-  [[nodiscard]] std::optional<Moment> next_deadline() const noexcept { return deadline_; }
+  [[nodiscard]] std::optional<Moment> next_deadline() const;
   // What the current phase told this member; absent if it has no part in the phase.
   [[nodiscard]] std::optional<Bytes> message_for(std::uint32_t member) const;
   // How far a member's vector has come, for one that reconnects in mid-upload.
@@ -198,7 +203,10 @@ class SecureSum {
 
   template <typename State>
   [[nodiscard]] Result<State*> in_phase(std::uint32_t member, std::string_view what, Moment now);
+  void begin_phase(plan::SumPhase phase, Moment now);
   [[nodiscard]] bool waits_for_more() const;
+  // With over-selection: as many have answered as the phase wants.
+  [[nodiscard]] bool has_enough() const;
   [[nodiscard]] Actions advance_if_complete(Moment now);
   [[nodiscard]] Actions advance(Moment now);
   [[nodiscard]] Actions form_roster(Advertising& from, Moment now);
@@ -222,6 +230,7 @@ class SecureSum {
   Funnel funnel_;
   std::variant<Advertising, Sharing, Masking, Voting, Unmasking, Recovering, Done, Aborted> state_;
   std::optional<Moment> deadline_;
+  Moment patient_until_{};
 };
 
 }  // namespace chorus::coordinator

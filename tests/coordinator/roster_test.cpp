@@ -108,7 +108,7 @@ TEST(Roster, ThoseWhoWaitedLongestComeFirst) {
   for (std::uint64_t number = 1; number <= 9; ++number) {
     const auto members = flat(roster.draw(5, 10, 10, random));
     ASSERT_EQ(members.size(), 10U);
-    roster.take_part(RoundId(number), members);
+    roster.take_part(RoundId(number), members, Moment(1s));
     for (const SessionId member : members) {
       ++rounds[member];
       roster.set_ready(member, true);
@@ -122,7 +122,7 @@ TEST(Roster, ADeviceThatReconnectsKeepsItsTurn) {
   sim::SeededRandom random(4);
   Roster roster = ready_roster(10);
   const auto members = flat(roster.draw(5, 5, 5, random));
-  roster.take_part(RoundId(1), members);
+  roster.take_part(RoundId(1), members, Moment(1s));
   const auto again = roster.device(members.front());
   ASSERT_TRUE(roster.connect(SessionId(100), again).has_value());
   roster.set_ready(SessionId(100), true);
@@ -135,7 +135,7 @@ TEST(Roster, KnowsWhenTheLastRoundIsBack) {
   Roster roster = ready_roster(4);
   EXPECT_FALSE(roster.returned());
   const std::vector<SessionId> members = {SessionId(1), SessionId(2), SessionId(3)};
-  roster.take_part(RoundId(1), members);
+  roster.take_part(RoundId(1), members, Moment(1s));
   EXPECT_EQ(roster.ready(), 1U);
   EXPECT_FALSE(roster.returned());
   roster.set_ready(SessionId(1), true);

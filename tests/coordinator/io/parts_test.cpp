@@ -47,6 +47,24 @@ TEST(AddressRate, RemembersABoundedNumberOfAddresses) {
   EXPECT_EQ(rate.size(), 1U);
 }
 
+TEST(AddressRate, LetsAnAddressHaveSoManyOpenAndGivesRoomBack) {
+  AddressRate rate(1'000, 2);
+  const auto address = asio::ip::make_address("192.0.2.1");
+  EXPECT_TRUE(rate.admit(address, kStart));
+  EXPECT_TRUE(rate.admit(address, kStart));
+  EXPECT_FALSE(rate.admit(address, kStart));
+  EXPECT_TRUE(rate.admit(asio::ip::make_address("192.0.2.2"), kStart));
+  rate.release(address);
+  EXPECT_TRUE(rate.admit(address, kStart));
+  EXPECT_FALSE(rate.admit(address, kStart));
+  const auto own = asio::ip::make_address("127.0.0.1");
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(rate.admit(own, kStart));
+  AddressRate strict(1'000, 2, true);
+  EXPECT_TRUE(strict.admit(own, kStart) && strict.admit(own, kStart));
+  EXPECT_FALSE(strict.admit(own, kStart));
+  EXPECT_TRUE(strict.admit(asio::ip::make_address("::1"), kStart));
+}
+
 TEST(BlobFrames, CutTheBytesAndShareAFrameWhileItIsHeld) {
   auto bytes = std::make_shared<const Bytes>(protocol::kChunkSize * 2 + 3, std::uint8_t{7});
   BlobFrames frames(protocol::BlobKind::model, 5, bytes);

@@ -111,7 +111,7 @@ struct ModelShape {
 // it, and how much noise hides that. Clipping and noise themselves are not a model's business.
 struct PrivateQuestion {
   std::vector<plan::ClipGroup> groups;  // of the round's layout
-  std::uint32_t most_items = 0;            // of one device
+  std::uint32_t most_items = 0;         // of one device
   // z: the noise of the sum over the honest contributors, in sensitivities.
   double noise_multiplier = 0;
   // Members of the sums that are hidden: a cohort's, against the coordinator; 0: the whole round's, against readers of
@@ -143,6 +143,10 @@ class Model {
                                                                std::uint64_t /*training_rounds*/) const {
     return std::nullopt;
   }
+
+  // Whether a server step may have each number of an item's row from other devices than the next, as a median number by
+  // number makes it: not where a row's numbers are one matrix.
+  [[nodiscard]] virtual bool rows_come_apart() const noexcept { return true; }
 
   // --- coordinator
   // Factors from PRG(model.seed), item by item, so that a longer catalogue has the same first rows.

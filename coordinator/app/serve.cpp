@@ -187,6 +187,10 @@ std::string summary(const Configured& configured) {
     for (const auto& [key, value] : job.settings) text += fmt::format("  {} = {}\n", key, value);
     text += fmt::format("  cohorts of {} to {} devices\n", prepared.federation.cohort_minimum,
                         prepared.federation.cohort_size);
+    if (const CombinationRule& rule = prepared.federation.rule; rule.combination != Combination::mean) {
+      text += fmt::format("  their sums are combined by the rule {}: rounds wait for {} devices\n",
+                          to_string(rule.combination), prepared.federation.least_devices());
+    }
     if (job.settings.contains("mu")) {
       const privacy::Budget& budget = prepared.federation.budget;
       text += fmt::format("  rounds end when a device has paid epsilon {} at delta {} to the coordinator\n",

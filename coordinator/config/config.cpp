@@ -153,6 +153,12 @@ void read_round(Table& round, FederationSettings& settings, const plan::Floors& 
   round.integer<std::uint32_t>("devices", settings.devices, 0);
   if (settings.devices != 0 && settings.devices < settings.cohort_minimum) {
     round.reject("devices", fmt::format("expected 0 or at least the cohort's minimum, {}", settings.cohort_minimum));
+  } else if (settings.devices != 0 && settings.devices < settings.least_devices()) {
+    round.reject("devices",
+                 fmt::format("expected 0 or at least {}: the rule {} of [aggregation] needs the sums of {} cohorts, of "
+                             "at least {} devices each",
+                             settings.least_devices(), to_string(settings.rule.combination),
+                             settings.rule.least_cohorts(), settings.cohort_minimum));
   }
   round.boolean("measure", settings.measure);
   round.integer<std::uint32_t>("most_waiting", settings.pace.most_waiting, 0);
@@ -164,6 +170,25 @@ void read_round(Table& round, FederationSettings& settings, const plan::Floors& 
   if (settings.pace.earliest < 1s || settings.pace.earliest > 1h) {
     round.reject("come_back", "expected from 1s to 1h");
   }
+}
+
+// What becomes of the cohorts' sums. `table` knows the family and its settings already.
+void read_aggregation(Table& table, JobSettings& settings) {
+  CombinationRule& rule = settings.federation.rule;
+  table.parsed("rule", rule.combination, combination_named);
+  table.positive("trim", rule.trim);
+  table.positive("most_norm", rule.most_norm);
+  if (table.has("trim") && rule.combination != Combination::trimmed_mean) {
+    table.reject("trim", "is a setting of the rule trimmed-mean");
+  }
+  if (table.has("most_norm") && rule.combination == Combination::mean) {
+    table.reject("most_norm", "is a setting of every rule but mean");
+  }
+  if (auto valid = check_rule(rule); !valid) table.reject(valid.error().where(), valid.error().sentence());
+  const model::ModelShape shape{.items = 1, .contract = settings.contract, .max_contributors = 1};
+  const auto model = model::make_model(settings.family, settings.model, shape);
+  if (!model) return;  // check_model() has said why
+  if (auto fits = check_rule(rule, **model); !fits) table.reject("rule", fits.error().sentence());
 }
 
 // Differential privacy: ε and δ become the model's own setting μ, and the budget that rounds are charged to.
@@ -289,6 +314,7 @@ Result<JobSettings> parse_job_settings(std::string_view text, const std::filesys
   Table cohort(top.table("cohort"), "cohort", file);
   Table round(top.table("round"), "round", file);
   Table privacy(top.table("privacy"), "privacy", file);
+  Table aggregation(top.table("aggregation"), "aggregation", file);
   CHORUS_TRY_DO(top.finish());
   read_data(data, settings.contract);
   CHORUS_TRY_DO(data.finish());
@@ -301,6 +327,8 @@ Result<JobSettings> parse_job_settings(std::string_view text, const std::filesys
   read_privacy(privacy, settings);
   CHORUS_TRY_DO(privacy.finish());
   CHORUS_TRY_DO(check_model(model, settings));
+  read_aggregation(aggregation, settings);
+  CHORUS_TRY_DO(aggregation.finish());
   read_round(round, settings.federation, floors);
   CHORUS_TRY_DO(round.finish());
   return settings;

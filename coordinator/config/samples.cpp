@@ -145,6 +145,20 @@ come_back = "30s"
 # After the last training round, one round that trains nothing measures the final model.
 measure = true
 
+# What becomes of the cohorts' sums. Some devices may lie to steer the model, and nobody sees what a device sends: a rule
+# leaves out what differs from the other cohorts of the round. It needs at least three cohorts, the more the better, and
+# costs a little quality: most for items that few people know.
+# [aggregation]
+# "mean": the plain sum, which one lying device can spoil. "norm-filtered": cohorts whose sums are unusually large are
+# left out whole, which costs next to nothing and stops nothing subtle. "trimmed-mean": then, of every number, the largest
+# and the smallest of the cohorts are left out. "median": then, the middle cohort of every number counts. Only "mean" goes
+# with [privacy].
+# rule = "trimmed-mean"
+# Of trimmed-mean: the share of the cohorts left out at each end; more than may hold a lying device.
+# trim = 0.25
+# Of every rule but mean: how many times the usual length is too long.
+# most_norm = 2
+
 # Differential privacy: devices hide what they contribute in noise of their own, and keep a ledger of what that cost
 # them. Without it the secure sum alone protects them, and every device must have agreed to that by name. Rating models
 # of the family mf know it. Every model version carries a report of what was spent.

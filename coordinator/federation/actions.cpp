@@ -49,6 +49,7 @@ void write(const RoundClosed& event, std::string_view job) {
                                {"purpose", plan::to_string(event.purpose)},
                                {"cohorts", event.cohorts},
                                {"aborted", event.cohorts_aborted},
+                               {"left_out", event.cohorts_left_out},
                                {"members", event.members},
                                {"survivors", event.survivors},
                                {"seconds", seconds(event.took)}});
@@ -59,6 +60,7 @@ void write(const RoundClosed& event, std::string_view job) {
                              {"purpose", plan::to_string(event.purpose)},
                              {"cohorts", event.cohorts},
                              {"aborted", event.cohorts_aborted},
+                             {"left_out", event.cohorts_left_out},
                              {"members", event.members},
                              {"survivors", event.survivors},
                              {"seconds", seconds(event.took)},
@@ -104,7 +106,7 @@ void write(const CatalogueRefused& event, std::string_view job) {
 
 Result<BuildStep::Outcome> BuildStep::run() const {
   if (const auto* step = std::get_if<FromSum>(&work)) {
-    CHORUS_TRY(auto outcome, publisher->step(from, step->purpose, step->round, *step->sum, step->report));
+    CHORUS_TRY(auto outcome, publisher->step(from, step->purpose, step->round, *step->sums, step->report));
     return outcome;
   }
   CHORUS_TRY(auto growth, grow_job(*publisher, from, *std::get<Grow>(work).items));

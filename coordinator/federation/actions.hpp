@@ -12,7 +12,6 @@
 #include "common/base/result.hpp"
 #include "common/base/time.hpp"
 #include "common/protocol/messages.hpp"
-#include "common/ring/fixed_point.hpp"
 #include "coordinator/federation/job_start.hpp"
 #include "coordinator/publish/publisher.hpp"
 #include "coordinator/roster/roster.hpp"
@@ -64,7 +63,7 @@ struct BuildStep {
   struct FromSum {  // a round's server step
     plan::Purpose purpose = plan::Purpose::train;
     RoundId round;
-    std::shared_ptr<const ring::RoundSum> sum;
+    std::shared_ptr<const CollectedSums> sums;
     privacy::PrivacyReport report;  // that the version will carry
   };
   struct Grow {  // the model gains rows for new items
@@ -123,6 +122,7 @@ struct RoundClosed {
   plan::Purpose purpose = plan::Purpose::train;
   std::uint32_t cohorts = 0;
   std::uint32_t cohorts_aborted = 0;
+  std::uint32_t cohorts_left_out = 0;  // whole, by the rule that combines their sums
   std::uint32_t members = 0;
   SecureSum::Funnel funnel{};  // of all cohorts
   std::uint32_t survivors = 0;

@@ -34,6 +34,14 @@ Result<Federation> Federation::create(const FederationSettings& settings, JobSta
     return fail(ErrorCode::invalid_argument, fmt::format("cohorts of {} members do not fit the job's headroom for {}",
                                                          settings.cohort_size, job.max_contributors));
   }
+  CHORUS_TRY_DO(check_rule(settings.rule));
+  CHORUS_TRY_DO(check_rule(settings.rule, start.publisher->model()));
+  if (settings.devices != 0 && settings.devices < settings.least_devices()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("rounds of {} devices never have the {} cohorts of {} that the rule {} needs", settings.devices,
+                    settings.rule.least_cohorts(), settings.cohort_minimum, to_string(settings.rule.combination)));
+  }
   Federation federation(settings, std::move(start), std::move(admission), random, floors);
   for (const auto purpose : {plan::Purpose::survey, plan::Purpose::train, plan::Purpose::measure}) {
     if (purpose == plan::Purpose::survey && !federation.publisher_->model().needs_survey()) continue;
@@ -228,7 +236,7 @@ std::optional<Moment> Federation::next_deadline() const {
   if (const auto* gathering = std::get_if<Gathering>(&phase_)) {
     if (gathering->enough_since && !paused_) deadline = *gathering->enough_since + settings_.gather;
     if (announced_ && announced_->ready != roster_.ready() && roster_.ready() > 0 &&
-        std::min(announced_->ready, roster_.ready()) < settings_.cohort_minimum) {
+        std::min(announced_->ready, roster_.ready()) < settings_.least_devices()) {
       deadline = sooner(deadline, announced_->at + settings_.waiting_interval);
     }
   }
@@ -354,11 +362,11 @@ void Federation::announce_waiting(Moment now) {
   if (announced_) {
     if (announced_->ready == roster_.ready() || now < announced_->at + settings_.waiting_interval) return;
     // Once there are enough, more of them are no news.
-    if (std::min(announced_->ready, roster_.ready()) >= settings_.cohort_minimum) return;
+    if (std::min(announced_->ready, roster_.ready()) >= settings_.least_devices()) return;
   }
   announced_ = Announcement{.at = now, .ready = roster_.ready()};
   actions_.emplace_back(Send{roster_.ready_sessions(), protocol::Waiting{.devices_ready = roster_.ready(),
-                                                                         .devices_needed = settings_.cohort_minimum}});
+                                                                         .devices_needed = settings_.least_devices()}});
 }
 
 std::vector<SessionId> Federation::greeted() const {

@@ -156,12 +156,11 @@ class Federation {
   // Updates arrive.
   struct Collecting {
     RoundInProgress round;
-    std::shared_ptr<ring::RoundSum> sum;  // of the cohorts that have closed
   };
   // A server step is computed.
   struct Building {
     RoundInProgress round;
-    std::shared_ptr<const ring::RoundSum> sum;
+    std::shared_ptr<const CollectedSums> sums;
   };
   // Its outcome is being made durable.
   struct Storing {

@@ -28,10 +28,10 @@ std::optional<Moment> Federation::opening_time(const Gathering& gathering, Momen
 void Federation::consider_round(Moment now) {
   auto* gathering = std::get_if<Gathering>(&phase_);
   if (gathering == nullptr || paused_) return;
-  if (roster_.ready() < settings_.cohort_minimum) {
+  if (roster_.ready() < settings_.least_devices()) {
     gathering->enough_since.reset();
     if (!std::exchange(gathering->warned, true)) {
-      actions_.emplace_back(Log(WaitingForDevices{.ready = roster_.ready(), .needed = settings_.cohort_minimum}));
+      actions_.emplace_back(Log(WaitingForDevices{.ready = roster_.ready(), .needed = settings_.least_devices()}));
     }
     return;
   }
@@ -39,11 +39,15 @@ void Federation::consider_round(Moment now) {
   gathering->warned = false;
   if (now < *opening_time(*gathering, now)) return;
   DrawnCohorts cohorts;
-  for (const auto& sessions : roster_.draw(settings_.cohort_minimum, settings_.cohort_size, most_invited(), *random_)) {
+  for (const auto& sessions : roster_.draw({.least = settings_.cohort_minimum,
+                                            .most = settings_.cohort_size,
+                                            .fewest = static_cast<std::uint32_t>(settings_.rule.least_cohorts()),
+                                            .target = most_invited()},
+                                           *random_)) {
     auto& drawn = cohorts.emplace_back();
     for (const SessionId session : sessions) drawn.push_back({session, roster_.device(session)});
   }
-  CHORUS_ENSURE(!cohorts.empty(), "there are as many as one cohort needs");
+  CHORUS_ENSURE(!cohorts.empty(), "there are as many as the cohorts need");
   const RoundId number(progress_.last_round.value() + 1);
   const plan::Purpose purpose = *next_purpose();
   const privacy::PublishedRound charge = worst_charge(purpose, number, cohorts);
@@ -86,20 +90,19 @@ Actions Federation::on_round_reserved(Status reserved, Moment now) {
 }
 
 void Federation::open_round(const Reserving& reserved, Moment now) {
-  Collecting collecting{.round = {.number = reserved.number, .purpose = *next_purpose(), .opened = now, .cohorts = {}},
-                        .sum = nullptr};
+  Collecting collecting{.round = {.number = reserved.number, .purpose = *next_purpose(), .opened = now, .cohorts = {}}};
   std::vector<SessionId> all;
   std::uint32_t all_members = 0;
-  bool enough = false;
+  std::size_t enough = 0;  // cohorts
   for (const auto& members : reserved.cohorts) {
     const std::size_t before = all.size();
     for (const Drawn& member : members) {
       if (sessions_.contains(member.session)) all.push_back(member.session);
     }
     all_members += static_cast<std::uint32_t>(members.size());
-    enough = enough || all.size() - before >= settings_.cohort_minimum;
+    if (all.size() - before >= settings_.cohort_minimum) ++enough;
   }
-  if (!enough) {  // some left while the number was reserved
+  if (enough < settings_.rule.least_cohorts()) {  // some left while the number was reserved
     actions_.emplace_back(RecordRound{record_of(collecting.round, "aborted", "too few devices stayed", now)});
     go_on();
     consider_round(now);
@@ -109,7 +112,6 @@ void Federation::open_round(const Reserving& reserved, Moment now) {
   roster_.take_part(reserved.number, all, now);
   pace_.round_opened(static_cast<std::uint32_t>(all.size()), now);
   announced_.reset();
-  collecting.sum = std::make_shared<ring::RoundSum>(collecting.round.cohorts.front().plan.layout());
   actions_.emplace_back(Log(RoundOpened{.round = reserved.number,
                                         .purpose = collecting.round.purpose,
                                         .cohorts = static_cast<std::uint32_t>(reserved.cohorts.size()),
@@ -187,7 +189,9 @@ void Federation::close_cohort(std::size_t index) {
     const auto asked = hidden(collecting.round.purpose);
     const std::span<const plan::ClipGroup> groups =
         asked ? std::span<const plan::ClipGroup>(asked->question.groups) : std::span<const plan::ClipGroup>();
-    if (auto within = check_bounds(cohort.plan, groups, *cohort.sum.sum()); !within) refused = within.error();
+    if (auto within = check_bounds(cohort.plan.layout(), cohort.plan.fields().local_noise, groups, *cohort.sum.sum());
+        !within)
+      refused = within.error();
   }
   if (refused) {
     actions_.emplace_back(Log(CohortAborted{.round = collecting.round.number, .cohort = number, .reason = *refused}));
@@ -198,14 +202,21 @@ void Federation::close_cohort(std::size_t index) {
   for (const std::uint32_t survivor : cohort.sum.survivors()) {
     cohort.survivors.push_back(cohort.members[survivor].device);
   }
-  collecting.sum->add(*cohort.sum.sum());
 }
 
 void Federation::close_round_if_over(Moment now) {
   auto& collecting = std::get<Collecting>(phase_);
   const auto& cohorts = collecting.round.cohorts;
   if (!std::all_of(cohorts.begin(), cohorts.end(), [](const Cohort& cohort) { return cohort.closed; })) return;
-  if (collecting.sum->contributors() == 0) {
+  // In the order of the cohorts, whichever came first: a replay adds them in this order.
+  auto sums = std::make_shared<CollectedSums>(cohorts.front().plan.layout(), settings_.rule);
+  std::size_t there = 0;
+  for (const Cohort& cohort : cohorts) {
+    if (cohort.refused) continue;
+    sums->add(*cohort.sum.sum());
+    ++there;
+  }
+  if (there == 0) {
     const Error reason = cohorts.size() == 1
                              ? *cohorts.front().refused
                              : Error(ErrorCode::below_threshold, fmt::format("all {} cohorts aborted", cohorts.size()));
@@ -213,16 +224,15 @@ void Federation::close_round_if_over(Moment now) {
     return;
   }
   settle_charge(collecting.round);
-  auto report = report_of(collecting.round, collecting.sum->contributors());
+  auto report = report_of(collecting.round, sums->contributors());
   CHORUS_ENSURE(report.has_value(), "create() has checked the budget's delta, and devices the noise");
-  const std::shared_ptr<const ring::RoundSum> sum = std::move(collecting.sum);
   actions_.emplace_back(BuildStep{.publisher = publisher_,
                                   .from = version_,
                                   .work = BuildStep::FromSum{.purpose = collecting.round.purpose,
                                                              .round = collecting.round.number,
-                                                             .sum = sum,
+                                                             .sums = sums,
                                                              .report = std::move(*report)}});
-  phase_ = Building{.round = std::move(collecting.round), .sum = sum};
+  phase_ = Building{.round = std::move(collecting.round), .sums = std::move(sums)};
 }
 
 Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) {
@@ -262,16 +272,17 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
                     .to = to.version,
                     .model = to.tensors,
                     .cohorts = {},
-                    .quality = outcome.quality};
+                    .quality = outcome.quality,
+                    .rule = settings_.rule};
   for (const auto& cohort : round.cohorts) {
     auto& written = record.cohorts.emplace_back();
     for (const Member& member : cohort.members) written.members.push_back(member.device);
     written.survivors = cohort.survivors;
   }
   if (round.cohorts.front().plan.fields().local_noise > 0) {
-    const auto coordinates = building.sum->coordinates();
-    record.released =
-        TraceSum{.contributors = building.sum->contributors(), .coordinates = {coordinates.begin(), coordinates.end()}};
+    const auto coordinates = building.sums->total()->coordinates();  // check_rule() lets no other rule meet noise
+    record.released = TraceSum{.contributors = building.sums->contributors(),
+                               .coordinates = {coordinates.begin(), coordinates.end()}};
   }
   auto commit = std::make_shared<const Commit>(
       Commit{.version = outcome.version,
@@ -318,6 +329,7 @@ void Federation::step_stored(Storing storing, Moment now) {
   RoundClosed closed{.round = round.number,
                      .purpose = round.purpose,
                      .cohorts = static_cast<std::uint32_t>(round.cohorts.size()),
+                     .cohorts_left_out = static_cast<std::uint32_t>(storing.outcome.left_out),
                      .took = now - round.opened,
                      .quality = storing.outcome.quality};
   for (const auto& cohort : round.cohorts) {

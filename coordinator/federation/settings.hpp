@@ -7,6 +7,7 @@
 #include "common/plan/round_plan.hpp"
 #include "common/privacy/mechanism.hpp"
 #include "coordinator/federation/pace.hpp"
+#include "coordinator/publish/robust.hpp"
 
 namespace chorus::coordinator {
 
@@ -19,6 +20,7 @@ struct FederationSettings {
   // For models with differential privacy: what all rounds together may cost a device, against this coordinator, and the
   // δ of every report. Devices agree to 8 at 1e-5 by default, and refuse what is beyond their own.
   privacy::Budget budget{.epsilon = 8, .delta = 1e-5};
+  CombinationRule rule = {};      // what becomes of the cohorts' sums, if some of them may be poisoned
   Duration reconnect_grace = 5s;  // how long a member whose connection broke is waited for within a phase
   // Since a member's enrolment, as most devices ask for; lower it for demonstrations alone.
   std::chrono::seconds least_identity_age = std::chrono::days(30);
@@ -35,6 +37,11 @@ struct FederationSettings {
   Duration shutdown_grace = 5s;                // for a round in progress when the coordinator stops
   Duration waiting_interval = 1s;              // between two Waiting messages
   std::chrono::milliseconds retry_after = 5s;  // what devices are told when the coordinator stops
+
+  // Of a round: the fewest that make as many cohorts as the rule needs.
+  [[nodiscard]] std::uint32_t least_devices() const noexcept {
+    return cohort_minimum * static_cast<std::uint32_t>(rule.least_cohorts());
+  }
 };
 
 }  // namespace chorus::coordinator

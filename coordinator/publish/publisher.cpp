@@ -25,17 +25,16 @@ Version Publisher::initial() const {
 }
 
 Result<StepOutcome> Publisher::step(const Version& from, plan::Purpose purpose, RoundId round,
-                                    const ring::RoundSum& sum, const privacy::PrivacyReport& report) const {
-  std::vector<std::vector<double>> sums;
-  sums.reserve(sum.layout().tensors().size());
-  for (std::size_t t = 0; t < sum.layout().tensors().size(); ++t) sums.push_back(sum.numbers(t));
+                                    const CollectedSums& collected, const privacy::PrivacyReport& report) const {
+  CHORUS_TRY(const CombinedSum combined, collected.combine());
+  const std::vector<std::vector<double>>& sums = combined.sums;
 
-  StepOutcome outcome;
+  StepOutcome outcome{.version = {}, .quality = {}, .left_out = combined.left_out.size()};
   if (purpose != plan::Purpose::survey) outcome.quality = model_->quality(purpose, sums);
   if (purpose == plan::Purpose::measure) return outcome;
 
   model::ServerState state = *from.state;
-  CHORUS_TRY_DO(model_->step(purpose, state, sums, sum.contributors()));
+  CHORUS_TRY_DO(model_->step(purpose, state, sums, combined.contributors));
   protocol::ModelHeader header = from.header;
   header.version = ModelVersion(from.header.version.value() + 1);
   header.round = round;

@@ -9,8 +9,8 @@
 #include "common/model/model.hpp"
 #include "common/protocol/documents.hpp"
 #include "common/protocol/job_description.hpp"
-#include "common/ring/fixed_point.hpp"
 #include "coordinator/publish/catalogue_publication.hpp"
+#include "coordinator/publish/robust.hpp"
 
 namespace chorus::coordinator {
 
@@ -26,6 +26,7 @@ struct Version {
 struct StepOutcome {
   std::optional<Version> version;         // absent for a measuring round
   std::optional<model::Quality> quality;  // of the version that the round started from; absent for a survey
+  std::size_t left_out = 0;               // cohorts that the rule left out whole
 };
 
 // One job with one state of its catalogue. Immutable; thread-safe.
@@ -46,9 +47,10 @@ class Publisher {
 
   // Version 0.
   [[nodiscard]] Version initial() const;
-  // Applies the sum of round `round`, which started from `from`; `report` goes with the version. Errors: non_finite.
+  // Applies the sums of round `round`, which started from `from`; `report` goes with the version. Errors: non_finite,
+  // and those of CollectedSums::combine.
   [[nodiscard]] Result<StepOutcome> step(const Version& from, plan::Purpose purpose, RoundId round,
-                                         const ring::RoundSum& sum, const privacy::PrivacyReport& report) const;
+                                         const CollectedSums& collected, const privacy::PrivacyReport& report) const;
   // `from` has the rows of an older, shorter catalogue: the next version has this one's.
   [[nodiscard]] Version grow(const Version& from) const;
   // A version as it was stored: signed anew, since the certificate may have been renewed with another key.

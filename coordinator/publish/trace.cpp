@@ -53,6 +53,10 @@ Json to_json(const TraceRound& round) {
   if (round.released) {
     json["released"] = {{"contributors", round.released->contributors}, {"sum", round.released->coordinates}};
   }
+  if (round.rule.combination != Combination::mean) {
+    json["rule"] = {
+        {"name", to_string(round.rule.combination)}, {"trim", round.rule.trim}, {"most_norm", round.rule.most_norm}};
+  }
   return json;
 }
 
@@ -131,6 +135,12 @@ Result<TraceRecord> parse_round(const Json& json) {
   if (const auto released = json.find("released"); released != json.end()) {
     round.released = TraceSum{.contributors = released->at("contributors").get<std::uint64_t>(),
                               .coordinates = released->at("sum").get<std::vector<std::int64_t>>()};
+  }
+  if (const auto rule = json.find("rule"); rule != json.end()) {
+    CHORUS_TRY(round.rule.combination, combination_named(rule->at("name").get<std::string>()));
+    round.rule.trim = rule->at("trim").get<double>();
+    round.rule.most_norm = rule->at("most_norm").get<double>();
+    if (auto valid = check_rule(round.rule); !valid) return fail(ErrorCode::malformed, valid.error().to_string());
   }
   return round;
 }

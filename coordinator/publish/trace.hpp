@@ -3,10 +3,11 @@
 //   {"trace":1,"job":hex,"name":..,"family":..,"settings":{..},"contract":{..},"items":m,"max_contributors":n,
 //    "model":hex}                                  the first line; `model` is version 0
 //   {"round":r,"purpose":"train","from":v,"to":w,"model":hex,"cohorts":[{"members":[id..],"survivors":[id..]}..],
-//    "quality":{..},"released":{"contributors":c,"sum":[..]}}
+//    "quality":{..},"released":{"contributors":c,"sum":[..]},"rule":{"name":"trimmed-mean","trim":.25,"most_norm":2}}
 //                                                  one for each round whose sum was used; `released` where devices
 //                                                  added noise: the sum that the coordinator learned, which no device
-//                                                  can repeat, as the layout's integers
+//                                                  can repeat, as the layout's integers; `rule` where the cohorts'
+//                                                  sums were combined by another than the plain sum
 //   {"grow":m,"from":v,"to":w,"model":hex}         the catalogue gained items: m in all
 //
 // `model` is the SHA-256 of TensorSet::encode() of the version `to` (for a measuring round from = to). `quality` is
@@ -26,6 +27,7 @@
 #include "common/identity/device_id.hpp"
 #include "common/model/model.hpp"
 #include "common/plan/round_plan.hpp"
+#include "coordinator/publish/robust.hpp"
 
 namespace chorus::coordinator {
 
@@ -66,6 +68,7 @@ struct TraceRound {
   std::vector<TraceCohort> cohorts;
   std::optional<model::Quality> quality;  // absent for a survey
   std::optional<TraceSum> released = {};  // where devices added noise
+  CombinationRule rule = {};              // of the cohorts' sums
 };
 
 struct TraceGrow {

@@ -58,12 +58,11 @@ std::vector<SessionId> Roster::ready_sessions() const {
   return ready;
 }
 
-std::vector<std::vector<SessionId>> Roster::draw(std::uint32_t least, std::uint32_t most, std::uint32_t target,
-                                                 crypto::RandomSource& random) const {
+std::vector<std::vector<SessionId>> Roster::draw(const Wanted& wanted, crypto::RandomSource& random) const {
   std::vector<SessionId> candidates = ready_sessions();
-  const auto wanted =
-      static_cast<std::uint32_t>(target == 0 ? candidates.size() : std::min<std::size_t>(target, candidates.size()));
-  const std::vector<std::uint32_t> sizes = cohort_sizes(wanted, least, most);
+  const auto devices = static_cast<std::uint32_t>(
+      wanted.target == 0 ? candidates.size() : std::min<std::size_t>(wanted.target, candidates.size()));
+  const std::vector<std::uint32_t> sizes = cohort_sizes(devices, wanted.least, wanted.most, wanted.fewest);
   std::size_t invited = 0;
   for (const std::uint32_t size : sizes) invited += size;
 

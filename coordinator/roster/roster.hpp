@@ -38,8 +38,13 @@ class Roster {
 
   // Divides ready devices into random cohorts (cohort_sizes). If there are more than `target` (0: no bound), or some
   // have to wait, those come first who took part longest ago, or never; among equals chance decides.
-  [[nodiscard]] std::vector<std::vector<SessionId>> draw(std::uint32_t least, std::uint32_t most, std::uint32_t target,
-                                                         crypto::RandomSource& random) const;
+  struct Wanted {
+    std::uint32_t least = 1;   // members of a cohort
+    std::uint32_t most = 1;    // members of a cohort
+    std::uint32_t fewest = 1;  // cohorts
+    std::uint32_t target = 0;
+  };
+  [[nodiscard]] std::vector<std::vector<SessionId>> draw(const Wanted& wanted, crypto::RandomSource& random) const;
   // These take part in a round: they are not ready any more, and returned() waits for them.
   void take_part(RoundId round, std::span<const SessionId> members, Moment now);
   // What an earlier process knew. No effect on what is known of later rounds.

@@ -16,10 +16,10 @@ double lifted(std::uint32_t coordinate, int bits) {
 
 }  // namespace
 
-Status check_bounds(const plan::RoundPlan& plan, std::span<const plan::ClipGroup> groups, const ring::CohortSum& sum) {
-  const plan::UpdateLayout& layout = plan.layout();
+Status check_bounds(const plan::UpdateLayout& layout, double local_noise, std::span<const plan::ClipGroup> groups,
+                    const ring::CohortSum& sum) {
   const double members = sum.contributors();
-  const double deviation = std::sqrt(members) * plan.fields().local_noise;
+  const double deviation = std::sqrt(members) * local_noise;
   const auto tensors = layout.tensors();
   const auto coordinates_of = [&](std::size_t t) {
     return sum.coordinates().subspan(layout.offset(t), tensors[t].coordinates());

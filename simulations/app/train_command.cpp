@@ -109,7 +109,8 @@ Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& set
   CHORUS_TRY(const auto model,
              settings.make_model(static_cast<std::uint32_t>(split.train.item_count()), contract, run.seed, catalogue));
   const std::uint32_t rounds = settings.rounds.value_or(model->preset_rounds());
-  const TraceOfTraining traced(*model, population);
+  CHORUS_TRY(const auto poisoners, settings.make_poisoners(model->shape().items, population.size(), run.seed));
+  const TraceOfTraining traced(*model, population, settings.rule);
   if (trace.is_open()) trace << traced.header("train");
   const Progress progress(rounds);
   TrainingOptions options{.rounds = rounds,
@@ -119,6 +120,7 @@ Result<RunSummary> run_once(const Arguments& arguments, const TrainSettings& set
                           .seed = run.seed,
                           .threads = threads_of(arguments),
                           .cohort_size = settings.cohort_size,
+                          .treatment = settings.treatment(poisoners),
                           .delta = settings.delta.value_or(TrainingOptions().delta),
                           .clock = now};
   if (arguments.validation > 0) {
@@ -142,8 +144,9 @@ Result<int> train(const Arguments& arguments) {
              TrainSettings::create(arguments.family, arguments.sets, arguments.aggregation, arguments.participation));
   if (arguments.rounds != 0) settings.rounds = arguments.rounds;
   CHORUS_TRY(const TaskOptions options, task_options(arguments));
-  if (!arguments.trace.empty() && (arguments.repeat > 1 || options.split.folds > 1)) {
-    return fail(ErrorCode::invalid_argument, "a trace is of one run, without --repeat and kfold", "--trace");
+  if (!arguments.trace.empty() && (arguments.repeat > 1 || options.split.folds > 1 || settings.poison)) {
+    return fail(ErrorCode::invalid_argument, "a trace is of one run of honest devices, without --repeat and kfold",
+                "--trace");
   }
   dataset::ReadOptions reading = read_options(arguments);
   reading.descriptions = settings.learns_from_descriptions();

@@ -60,6 +60,7 @@ Result<TrainSettings> settings_of(const Arguments& arguments, const Assignments&
   for (const auto& [key, value] : tried) sets.push_back(fmt::format("{}={}", key, value));
   CHORUS_TRY(TrainSettings settings, TrainSettings::create(arguments.family, sets, "plain", 1));
   if (arguments.rounds != 0) settings.rounds = arguments.rounds;
+  if (settings.poison) return fail(ErrorCode::invalid_argument, "nothing is tuned for lying devices", "--set poison");
   return settings;
 }
 
@@ -117,6 +118,7 @@ Result<int> run(const Arguments& arguments) {
     const TrainingOptions options{.rounds = settings.rounds.value_or(model->preset_rounds()),
                                   .seed = arguments.seed,
                                   .threads = threads,
+                                  .treatment = settings.treatment({}),
                                   .clock = now};
     CHORUS_TRY(const Validation found, validate(*model, training, arguments.validation, options));
     const double loss = found.best_loss();

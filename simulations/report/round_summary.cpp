@@ -11,6 +11,8 @@ RoundSummary summarise(const RoundReport& report) {
                        .bytes_up = static_cast<double>(report.bytes_up),
                        .bytes_down = static_cast<double>(report.bytes_down),
                        .clipped = report.outcome.clipped,
+                       .cohorts_rejected = report.outcome.rejected,
+                       .cohorts_left_out = report.outcome.left_out,
                        .seconds = report.seconds,
                        .evaluation_seconds = report.evaluation_seconds,
                        .ranking = std::nullopt,

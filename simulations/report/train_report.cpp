@@ -28,6 +28,8 @@ Json to_object(const RoundSummary& round) {
   json["bytes_up_per_client"] = round.bytes_up;
   json["bytes_down_per_client"] = round.bytes_down;
   json["clipped"] = round.clipped;
+  json["cohorts_rejected"] = round.cohorts_rejected;
+  json["cohorts_left_out"] = round.cohorts_left_out;
   if (round.spent) {
     json["epsilon_coordinator"] = round.spent->epsilon_coordinator;
     json["epsilon_readers"] = round.spent->epsilon_readers;
@@ -91,6 +93,8 @@ std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs) {
       mean.bytes_up += share * round.bytes_up;
       mean.bytes_down += share * round.bytes_down;
       mean.clipped += round.clipped;
+      mean.cohorts_rejected += round.cohorts_rejected;
+      mean.cohorts_left_out += round.cohorts_left_out;
       if (round.spent) mean.spent = round.spent;  // the plan's: the same in every run
       mean.seconds += share * round.seconds;
       mean.evaluation_seconds += share * round.evaluation_seconds;

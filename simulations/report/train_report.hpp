@@ -43,6 +43,8 @@ struct RoundSummary {
   double bytes_up = 0;       // of one client
   double bytes_down = 0;
   std::uint64_t clipped = 0;
+  std::uint32_t cohorts_rejected = 0;  // for their sums
+  std::uint32_t cohorts_left_out = 0;  // whole, by the rule that combines their sums
   double seconds = 0;
   double evaluation_seconds = 0;
   std::optional<RankingSummary> ranking;  // instead of errors; of all rounds of a report or none
@@ -80,7 +82,7 @@ struct ReplaySummary {
 using Metric = std::pair<const char*, double>;
 [[nodiscard]] std::vector<Metric> metrics_of(const RoundSummary& round);
 
-// Means over the runs, of the rounds that all of them have; `clipped` is their total.
+// Means over the runs, of the rounds that all of them have; `clipped` and the counts of cohorts are their totals.
 [[nodiscard]] std::vector<RoundSummary> mean_rounds(const std::vector<RunSummary>& runs);
 // The mean of their last rounds.
 [[nodiscard]] RoundSummary mean_final(std::vector<RunSummary> runs);

@@ -57,9 +57,10 @@ std::vector<std::span<const std::uint32_t>> cohorts_of(std::span<const std::uint
 MaskedRounds::MaskedRounds(std::uint32_t devices, std::uint64_t seed)
     : random_(mask_random(seed)), devices_(devices, kEnrolled, kExpiry, random_) {}
 
-Result<ring::RoundSum> MaskedRounds::sum(plan::Purpose purpose, const plan::UpdateLayout& layout,
-                                         std::span<const std::uint32_t> contributors, const Update& update,
-                                         ring::EncodeCounts& counts, unsigned threads) {
+Result<std::vector<ring::CohortSum>> MaskedRounds::sums(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                                        std::span<const std::uint32_t> contributors,
+                                                        const Update& update, ring::EncodeCounts& counts,
+                                                        unsigned threads) {
   const auto cohorts = cohorts_of(contributors, layout.max_contributors());
   ++round_;
   struct Session {
@@ -80,7 +81,7 @@ Result<ring::RoundSum> MaskedRounds::sum(plan::Purpose purpose, const plan::Upda
   }
 
   struct Part {
-    std::optional<ring::RoundSum> sum;
+    std::vector<ring::CohortSum> sums;  // of its cohorts, which are those before the next part's
     ring::EncodeCounts counts;
     std::optional<Error> error;
   };
@@ -104,26 +105,25 @@ Result<ring::RoundSum> MaskedRounds::sum(plan::Purpose purpose, const plan::Upda
       CHORUS_TRY(cohort.updates.emplace_back(), update(contributor, part.counts));
     }
     SeededRandom random(sessions[c].seed);
-    CHORUS_TRY(const CohortOutcome outcome, run_cohort(devices_, std::move(cohort), random));
-    part.sum->add(outcome.sum);
+    CHORUS_TRY(CohortOutcome outcome, run_cohort(devices_, std::move(cohort), random));
+    part.sums.push_back(std::move(outcome.sum));
     return {};
   };
   std::vector<Part> parts(kChunks);
   for_each_chunk(cohorts.size(), threads, [&](const Chunk& chunk) {
     Part& part = parts[chunk.index];
-    part.sum.emplace(layout);
     for (std::size_t c = chunk.first; c < chunk.last && !part.error; ++c) {
       const Status summed = run(c, known_[chunk.index], part);
       if (!summed) part.error = summed.error().at(fmt::format("cohort {}", c + 1));
     }
   });
-  ring::RoundSum total(layout);
-  for (const Part& part : parts) {
+  std::vector<ring::CohortSum> sums;
+  for (Part& part : parts) {
     if (part.error) return fail(*part.error);
-    total.add(*part.sum);
+    for (ring::CohortSum& sum : part.sums) sums.push_back(std::move(sum));
     counts.clipped += part.counts.clipped;
   }
-  return total;
+  return sums;
 }
 
 }  // namespace chorus::sim

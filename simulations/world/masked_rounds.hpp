@@ -33,12 +33,14 @@ class MaskedRounds {
   // One contributor's packed update, ready to be masked. Called from several threads at once.
   using Update = std::function<Result<crypto::ZeroizingBytes>(std::uint32_t contributor, ring::EncodeCounts& counts)>;
 
-  // The contributors' sum, over cohorts_of() at most layout.max_contributors(); `counts` gets what encoding changed.
+  // The sums of cohorts_of() the contributors, of at most layout.max_contributors(), in their order; `counts` gets what
+  // encoding changed.
   // REQUIRES: contributors are below `devices`, each at most once. Errors: cohort_too_small (a cohort is below what a
   // device accepts); those of RoundPlan::create, of `update` and of a sum's abort. where() names the cohort.
-  [[nodiscard]] Result<ring::RoundSum> sum(plan::Purpose purpose, const plan::UpdateLayout& layout,
-                                           std::span<const std::uint32_t> contributors, const Update& update,
-                                           ring::EncodeCounts& counts, unsigned threads);
+  [[nodiscard]] Result<std::vector<ring::CohortSum>> sums(plan::Purpose purpose, const plan::UpdateLayout& layout,
+                                                          std::span<const std::uint32_t> contributors,
+                                                          const Update& update, ring::EncodeCounts& counts,
+                                                          unsigned threads);
 
  private:
   SeededRandom random_;

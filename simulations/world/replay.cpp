@@ -57,6 +57,7 @@ class Replayer {
     const bool steps = round.purpose != plan::Purpose::measure;
     CHORUS_TRY_DO(starts_from(round.from, round.to, steps ? 1 : 0));
     std::vector<std::uint32_t> contributors;
+    std::vector<std::size_t> ends;  // of the cohorts with survivors
     for (const coordinator::TraceCohort& cohort : round.cohorts) {
       for (const identity::DeviceId& device : cohort.survivors) {
         const auto user = population_.find(device);
@@ -66,14 +67,16 @@ class Replayer {
         }
         contributors.push_back(*user);
       }
+      if (!cohort.survivors.empty()) ends.push_back(contributors.size());
     }
-    std::ranges::sort(contributors);
-    if (std::ranges::adjacent_find(contributors) != contributors.end()) {
+    std::vector<std::uint32_t> sorted = contributors;
+    std::ranges::sort(sorted);
+    if (std::ranges::adjacent_find(sorted) != sorted.end()) {
       return fail(ErrorCode::malformed, fmt::format("a device is twice in round {}", round.round.value()));
     }
     ++done_.rounds;
     // A measuring round makes no version: its contributions left no trace in the model.
-    if (steps) CHORUS_TRY_DO(step(round, contributors));
+    if (steps) CHORUS_TRY_DO(step(round, contributors, ends));
     return compare(round.model, steps);
   }
 
@@ -96,7 +99,18 @@ class Replayer {
                               .catalogue = std::move(catalogue)});
   }
 
-  Status step(const TraceRound& round, std::span<const std::uint32_t> contributors) {
+  Status step(const TraceRound& round, std::span<const std::uint32_t> contributors, std::span<const std::size_t> ends) {
+    CHORUS_TRY_DO(coordinator::check_rule(round.rule, *model_));
+    if (round.rule.combination != coordinator::Combination::mean) {
+      std::vector<std::span<const std::uint32_t>> cohorts;
+      std::size_t first = 0;
+      for (const std::size_t end : ends) {
+        cohorts.push_back(contributors.subspan(first, end - first));
+        first = end;
+      }
+      CHORUS_TRY_DO(training_->round_of(round.purpose, cohorts, round.rule));
+      return {};
+    }
     if (!round.released) {
       CHORUS_TRY_DO(training_->round(round.purpose, contributors));
       return {};
@@ -164,8 +178,9 @@ Result<Replay> replay(std::string_view trace, const Population& population,
   return replayer.done();
 }
 
-TraceOfTraining::TraceOfTraining(const model::Model& model, const Population& population)
-    : model_(model), population_(population) {}
+TraceOfTraining::TraceOfTraining(const model::Model& model, const Population& population,
+                                 const coordinator::CombinationRule& rule)
+    : model_(model), population_(population), rule_(rule) {}
 
 std::string TraceOfTraining::header(std::string_view name) const {
   const model::ModelShape& shape = model_.shape();
@@ -188,7 +203,8 @@ std::string TraceOfTraining::line(const RoundReport& report) const {
                    .to = report.to,
                    .model = report.digest,
                    .cohorts = {},
-                   .quality = std::nullopt};
+                   .quality = std::nullopt,
+                   .rule = rule_};
   if (report.purpose != plan::Purpose::survey) round.quality = report.outcome.quality;
   for (const auto& members : cohorts_of(report.contributors, model_.shape().max_contributors)) {
     coordinator::TraceCohort cohort;

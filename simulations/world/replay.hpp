@@ -36,7 +36,9 @@ struct Replay {
 // contributors, of the model's `max_contributors` at most.
 class TraceOfTraining {
  public:
-  TraceOfTraining(const model::Model& model, const Population& population);
+  // `rule`: of the cohorts' sums. REQUIRES: nobody lies: what a poisoner sends cannot be repeated from its ratings.
+  TraceOfTraining(const model::Model& model, const Population& population,
+                  const coordinator::CombinationRule& rule = {});
   // Each line with its line break.
   [[nodiscard]] std::string header(std::string_view name) const;
   [[nodiscard]] std::string line(const RoundReport& report) const;
@@ -44,6 +46,7 @@ class TraceOfTraining {
  private:
   const model::Model& model_;
   const Population& population_;
+  coordinator::CombinationRule rule_;
 };
 
 }  // namespace chorus::sim

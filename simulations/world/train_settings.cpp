@@ -23,6 +23,9 @@ constexpr NamedAggregation kAggregations[] = {
 constexpr std::string_view kServerSettings[] = {"optimizer", "rate", "momentum"};
 // Of a family's private update.
 constexpr std::string_view kPrivacySettings[] = {"epsilon", "delta", "against", "clip", "passes"};
+// Of what becomes of the cohorts' sums, and of devices that lie.
+constexpr std::string_view kAggregationSettings[] = {"rule", "trim", "most_norm", "rejects"};
+constexpr std::string_view kPoisonSettings[] = {"attack", "factor", "reach", "cohorts", "share", "target"};
 constexpr double kUsualEpsilon = 10;
 constexpr double kUsualDelta = 1e-6;
 
@@ -44,7 +47,10 @@ std::string known_keys(const model::Family& family) {
   if (has_setting(family, "update")) {
     for (const std::string_view name : kPrivacySettings) keys += fmt::format("privacy.{}, ", name);
   }
-  return keys + "cohort.size, cohort.order";
+  keys += "cohort.size, cohort.order";
+  for (const std::string_view name : kAggregationSettings) keys += fmt::format(", aggregation.{}", name);
+  for (const std::string_view name : kPoisonSettings) keys += fmt::format(", poison.{}", name);
+  return keys;
 }
 
 template <typename T>
@@ -53,6 +59,64 @@ std::optional<T> parse(std::string_view text) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+Result<double> number_of(std::string_view value, double least, double most) {
+  const auto number = parse<double>(value);
+  if (number && *number >= least && *number <= most) return *number;
+  return fail(ErrorCode::invalid_argument, fmt::format("expected a number from {} to {}", least, most));
+}
+
+// "aggregation.NAME=VALUE".
+Status set_aggregation(TrainSettings& settings, std::string_view name, std::string_view value) {
+  if (name == "rule") {
+    CHORUS_TRY(settings.rule.combination, coordinator::combination_named(value));
+  } else if (name == "rejects") {
+    if (value != "on" && value != "off") return fail(ErrorCode::invalid_argument, "expected on or off");
+    settings.rejects = value == "on";
+  } else {
+    CHORUS_TRY((name == "trim" ? settings.rule.trim : settings.rule.most_norm), number_of(value, 0, 1e6));
+    if (auto valid = coordinator::check_rule(settings.rule); !valid) {
+      return fail(valid.error().code(), valid.error().sentence());
+    }
+  }
+  return {};
+}
+
+// "poison.NAME=VALUE".
+Status set_poison(PoisonOptions& poison, std::string_view name, std::string_view value) {
+  if (name == "attack") {
+    CHORUS_TRY(poison.attack, attack_named(value));
+  } else if (name == "reach") {
+    CHORUS_TRY(poison.reach, reach_named(value));
+  } else if (name == "factor") {
+    CHORUS_TRY(poison.factor, number_of(value, 0, 1e9));
+  } else if (name == "cohorts") {
+    CHORUS_TRY(poison.cohorts, number_of(value, 0, 1));
+  } else if (name == "share") {
+    CHORUS_TRY(poison.share, number_of(value, 0, 1));
+  } else {
+    const auto item = parse<std::uint32_t>(value);
+    if (!item) return fail(ErrorCode::invalid_argument, "expected the index of an item");
+    poison.target = *item;
+  }
+  return {};
+}
+
+// What cannot go together. Errors: invalid_argument; where() is the option.
+Status check_treatment(const TrainSettings& settings) {
+  const bool plain = settings.rule.combination == coordinator::Combination::mean && !settings.poison;
+  if (plain) return {};
+  const std::string where = settings.poison ? "--set poison" : "--set aggregation.rule";
+  if (settings.aggregation == Aggregation::floating) {
+    return fail(ErrorCode::invalid_argument, "sums of floats have no cohorts: only with --aggregation plain or masked",
+                where);
+  }
+  const auto update = settings.model.find("update");
+  if (settings.poison && update != settings.model.end() && update->second == "dp") {
+    return fail(ErrorCode::invalid_argument, "devices lie to models without differential privacy alone", where);
+  }
+  return {};
 }
 
 }  // namespace
@@ -117,6 +181,13 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
         return refuse(fmt::format("expected a number of members from 1 to {}", kMostMembers), where);
       }
       settings.cohort_size = *size;
+    } else if (const std::string_view treated = inner("aggregation.");
+               std::ranges::find(kAggregationSettings, treated) != std::end(kAggregationSettings)) {
+      if (auto set = set_aggregation(settings, treated, value); !set) return fail(set.error().at(where));
+    } else if (const std::string_view lie = inner("poison.");
+               std::ranges::find(kPoisonSettings, lie) != std::end(kPoisonSettings)) {
+      if (!settings.poison) settings.poison.emplace();
+      if (auto set = set_poison(*settings.poison, lie, value); !set) return fail(set.error().at(where));
     } else if (key == "cohort.order") {
       if (value != "random" && value != "round-robin") return refuse("expected random or round-robin", where);
       settings.order = value == "random" ? CohortOrder::random : CohortOrder::round_robin;
@@ -136,6 +207,7 @@ Result<TrainSettings> TrainSettings::create(std::string_view family, std::span<c
     settings.model.insert_or_assign("mu", fmt::format("{}", mu));
     if (const auto update = settings.model.find("update"); update->second == "auto") update->second = "dp";
   }
+  CHORUS_TRY_DO(check_treatment(settings));
   return settings;
 }
 
@@ -158,11 +230,7 @@ Result<std::unique_ptr<model::Model>> TrainSettings::make_model(
   if (const auto update = complete.find("update"); update != complete.end() && update->second == "dp") {
     complete.try_emplace("cohort", fmt::format("{}", cohort_size));
     if (people > 0) complete.try_emplace("people", fmt::format("{}", people));
-    return model::make_model(
-        family, complete,
-        {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)});
-  }
-  if (const model::Family* known = find_family(family); known != nullptr) {
+  } else if (const model::Family* known = find_family(family); known != nullptr) {
     // What the run's own options say, unless a setting says otherwise.
     const auto fill = [&complete, known](std::string_view name, std::string value) {
       if (!has_setting(*known, name)) return;
@@ -172,9 +240,28 @@ Result<std::unique_ptr<model::Model>> TrainSettings::make_model(
     fill("seed", fmt::format("{}", seed));
     fill("participation", fmt::format("{}", participation));
   }
-  return model::make_model(
-      family, complete,
-      {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)});
+  CHORUS_TRY(
+      auto made,
+      model::make_model(
+          family, complete,
+          {.items = items, .contract = contract, .max_contributors = cohort_size, .catalogue = std::move(catalogue)}));
+  if (auto fits = coordinator::check_rule(rule, *made); !fits) return fail(fits.error().at("--set aggregation.rule"));
+  return made;
+}
+
+Result<std::optional<Poisoners>> TrainSettings::make_poisoners(std::uint32_t items, std::uint32_t devices,
+                                                               std::uint64_t seed) const {
+  if (!poison) return std::optional<Poisoners>();
+  if (poison->attack == Attack::promote && poison->target >= items) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("there is no item {}: the ratings have {}, counted from 0", poison->target, items),
+                "--set poison.target");
+  }
+  return std::optional<Poisoners>(std::in_place, *poison, devices, seed);
+}
+
+CohortTreatment TrainSettings::treatment(const std::optional<Poisoners>& poisoners) const {
+  return {.rule = rule, .rejects = rejects, .poisoners = poisoners ? &*poisoners : nullptr};
 }
 
 std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64_t, bool>>> TrainSettings::describe(
@@ -201,6 +288,20 @@ std::vector<std::pair<std::string, std::variant<std::string, double, std::uint64
   all.emplace_back("participation", participation);
   all.emplace_back("cohort.size", std::uint64_t{cohort_size});
   all.emplace_back("cohort.order", std::string(order == CohortOrder::random ? "random" : "round-robin"));
+  all.emplace_back("aggregation.rule", std::string(coordinator::to_string(rule.combination)));
+  if (rule.combination == coordinator::Combination::trimmed_mean) all.emplace_back("aggregation.trim", rule.trim);
+  if (rule.combination != coordinator::Combination::mean) {
+    all.emplace_back("aggregation.most_norm", rule.most_norm);
+  }
+  if (poison) {
+    all.emplace_back("aggregation.rejects", rejects);
+    all.emplace_back("poison.attack", std::string(to_string(poison->attack)));
+    all.emplace_back("poison.factor", poison->factor);
+    all.emplace_back("poison.reach", std::string(to_string(poison->reach)));
+    all.emplace_back("poison.cohorts", poison->cohorts);
+    all.emplace_back("poison.share", poison->share);
+    if (poison->attack == Attack::promote) all.emplace_back("poison.target", std::uint64_t{poison->target});
+  }
   all.emplace_back("contract.minimum", double{contract.minimum});
   all.emplace_back("contract.maximum", double{contract.maximum});
   all.emplace_back("contract.step", double{contract.step});

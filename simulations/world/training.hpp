@@ -13,6 +13,8 @@
 #include "common/evaluation/user_data.hpp"
 #include "common/model/model.hpp"
 #include "common/plan/round_plan.hpp"
+#include "coordinator/publish/robust.hpp"
+#include "simulations/adversary/poison.hpp"
 #include "simulations/world/masked_rounds.hpp"
 
 namespace chorus::sim {
@@ -23,12 +25,21 @@ enum class Aggregation {
   masked,    // "masked": the same integers through CSA/1 in every cohort; the same sums, and slow
 };
 
+// What a coordinator does with the sums of a round's cohorts, and who lies to it.
+struct CohortTreatment {
+  coordinator::CombinationRule rule = {};
+  bool rejects = true;                   // a sum that honest members could not have made, whole
+  const Poisoners* poisoners = nullptr;  // outlives the training; none: everybody is honest
+};
+
 struct RoundOutcome {
   model::Quality quality;     // of the version that the round started from, on the contributors' data
   std::uint64_t clipped = 0;  // numbers beyond their clip
   std::uint64_t contributors = 0;
   // The sum that the step was made of, where devices add noise: nobody could repeat it. [the layout's dimension]
   std::vector<std::int64_t> released = {};
+  std::uint32_t rejected = 0;  // cohorts, for their sums
+  std::uint32_t left_out = 0;  // cohorts, whole, by the rule
 };
 
 // A round's sum as the coordinator sees it.
@@ -42,9 +53,10 @@ struct Release {
 class Training {
  public:
   // `seed`: of the devices' noise, where there is any; and of the keys and masks of masked sums, which change no
-  // result.
+  // result. REQUIRES: coordinator::check_rule() passed for the rule and the model; floating sums, and models with
+  // differential privacy, have the plain sum and no poisoners.
   Training(const model::Model& model, const evaluation::UserData& users, Aggregation aggregation, unsigned threads,
-           std::uint64_t seed = 1);
+           std::uint64_t seed = 1, const CohortTreatment& treatment = {});
 
   [[nodiscard]] const model::ServerState& state() const noexcept { return state_; }
   [[nodiscard]] ModelVersion version() const noexcept { return ModelVersion(version_); }
@@ -56,9 +68,14 @@ class Training {
   void grow(const model::Model& longer);
 
   // The users' contributions, their sum, and, unless it only measures, the server's step. REQUIRES: users are below
-  // users.size(), each at most once. Errors: non_finite; masked, those of MaskedRounds::sum. Version and state are then
-  // unchanged.
+  // users.size(), each at most once. Errors: non_finite; masked, those of MaskedRounds::sums; with a rule, those of
+  // coordinator::combine. Version and state are then unchanged. Cohorts are cohorts_of() the contributors, of the
+  // model's max_contributors at most.
   [[nodiscard]] Result<RoundOutcome> round(plan::Purpose purpose, std::span<const std::uint32_t> contributors);
+  // The same of cohorts that were drawn elsewhere, by the rule that was used there. In clear, whatever the aggregation.
+  [[nodiscard]] Result<RoundOutcome> round_of(plan::Purpose purpose,
+                                              std::span<const std::span<const std::uint32_t>> cohorts,
+                                              const coordinator::CombinationRule& rule);
 
   // The server's step of a sum that was learned elsewhere. REQUIRES: the sum has the layout of a round for this purpose
   // and from this version. Errors: non_finite.
@@ -73,9 +90,18 @@ class Training {
   template <typename Sum>
   [[nodiscard]] Result<Sum> sum_in_clear(plan::Purpose purpose, const plan::UpdateLayout& layout,
                                          std::span<const std::uint32_t> contributors, ring::EncodeCounts& counts) const;
-  [[nodiscard]] Result<ring::RoundSum> sum_masked(plan::Purpose purpose, const plan::UpdateLayout& layout,
-                                                  std::span<const std::uint32_t> contributors,
-                                                  ring::EncodeCounts& counts);
+  [[nodiscard]] Result<std::vector<ring::CohortSum>> sums_masked(plan::Purpose purpose,
+                                                                 const plan::UpdateLayout& layout,
+                                                                 std::span<const std::uint32_t> contributors,
+                                                                 ring::EncodeCounts& counts);
+  // As sum_in_clear(), cohort by cohort, in the ring, with the poisoners among them.
+  [[nodiscard]] Result<std::vector<ring::CohortSum>> sums_by_cohort(
+      plan::Purpose purpose, const plan::UpdateLayout& layout, std::span<const std::span<const std::uint32_t>> cohorts,
+      ring::EncodeCounts& counts) const;
+  // Of the cohorts whose sums are not rejected.
+  [[nodiscard]] Result<RoundOutcome> conclude(plan::Purpose purpose, std::vector<ring::CohortSum> sums,
+                                              const coordinator::CombinationRule& rule,
+                                              const ring::EncodeCounts& counts);
   // Plain sums under differential privacy: the devices' roundings, and all their noise in one draw of the same
   // variance.
   [[nodiscard]] Result<Release> sum_private(plan::Purpose purpose, const plan::UpdateLayout& layout,
@@ -85,6 +111,9 @@ class Training {
   template <typename Sum>
   [[nodiscard]] Result<RoundOutcome> conclude(plan::Purpose purpose, const Result<Sum>& sum,
                                               const ring::EncodeCounts& counts);
+  // The server's step, from tensors' sums.
+  [[nodiscard]] Result<RoundOutcome> step(plan::Purpose purpose, std::span<const std::vector<double>> sums,
+                                          std::uint64_t contributors, const ring::EncodeCounts& counts);
 
   const model::Model* model_;
   const evaluation::UserData& users_;
@@ -93,6 +122,7 @@ class Training {
   model::ServerState state_;
   std::uint64_t version_ = 0;
   std::uint64_t seed_;
+  CohortTreatment treatment_;
   std::optional<MaskedRounds> masked_;  // there if the aggregation is
 };
 

@@ -103,7 +103,7 @@ Status run_training(const model::Model& model, const Population& population, con
   CHORUS_ENSURE(population.size() > 0 && options.participation > 0 && options.participation <= 1,
                 "a training has people, and a share of them takes part");
   const dataset::ByUser tests(test.ratings);
-  Training training(model, population.data(), options.aggregation, options.threads, options.seed);
+  Training training(model, population.data(), options.aggregation, options.threads, options.seed, options.treatment);
   Draw draw(population.size(), options);
   Spending spending(options.cohort_size, options.delta);
   for (std::uint32_t round = model.needs_survey() ? 0 : 1; round <= options.rounds; ++round) {

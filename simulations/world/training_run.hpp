@@ -30,6 +30,7 @@ struct TrainingOptions {
   std::uint64_t seed = 1;           // of the draws, and of the keys and masks of masked sums
   unsigned threads = 1;             // never changes a result
   std::uint32_t cohort_size = 512;  // members of one secure sum, which the coordinator sees
+  CohortTreatment treatment = {};   // what becomes of the cohorts' sums, and who lies
   double delta = 1e-6;              // at which a private model's ε is reported
   std::function<Moment()> clock = [] { return Moment(); };
 };

@@ -60,6 +60,25 @@ TEST(CohortSizes, AreEvenWithinTheirBoundsAndLeaveNobodyOutThatFits) {
   }
 }
 
+TEST(CohortSizes, AreSoManyAtLeastAsAreAskedForOrNone) {
+  for (std::uint32_t fewest = 1; fewest <= 5; ++fewest) {
+    for (std::uint32_t devices = 0; devices <= 80; ++devices) {
+      const auto sizes = cohort_sizes(devices, 4, 6, fewest);
+      ASSERT_EQ(sizes.empty(), devices < 4 * fewest) << devices << " in " << fewest;
+      if (sizes.empty()) continue;
+      ASSERT_GE(sizes.size(), fewest);
+      for (const auto size : sizes) {
+        ASSERT_GE(size, 4U);
+        ASSERT_LE(size, 6U);
+      }
+      const auto alone = cohort_sizes(devices, 4, 6);
+      if (alone.size() >= fewest) {
+        ASSERT_EQ(sizes, alone);
+      }
+    }
+  }
+}
+
 TEST(Roster, ANewerConnectionOfADeviceReplacesTheOlder) {
   Roster roster = ready_roster(3);
   EXPECT_EQ(roster.connect(SessionId(9), device(2)), SessionId(2));
@@ -75,7 +94,7 @@ TEST(Roster, DrawsEveryReadyDeviceOnceAndNoOther) {
   Roster roster = ready_roster(40);
   roster.set_ready(SessionId(7), false);
   roster.disconnect(SessionId(8));
-  const auto cohorts = roster.draw(5, 10, 0, random);
+  const auto cohorts = roster.draw({.least = 5, .most = 10, .target = 0}, random);
   EXPECT_EQ(cohorts.size(), 4U);
   const auto all = flat(cohorts);
   const std::set<SessionId> distinct(all.begin(), all.end());
@@ -92,7 +111,7 @@ TEST(Roster, PartitionsAtRandom) {
   int together = 0;
   constexpr int kDraws = 2000;
   for (int i = 0; i < kDraws; ++i) {
-    const auto cohorts = roster.draw(5, 10, 0, random);
+    const auto cohorts = roster.draw({.least = 5, .most = 10, .target = 0}, random);
     ASSERT_EQ(cohorts.size(), 2U);
     const auto in_first = [&](SessionId id) { return std::count(cohorts[0].begin(), cohorts[0].end(), id) == 1; };
     together += in_first(SessionId(1)) == in_first(SessionId(2)) ? 1 : 0;
@@ -106,7 +125,7 @@ TEST(Roster, ThoseWhoWaitedLongestComeFirst) {
   Roster roster = ready_roster(30);
   std::map<SessionId, int> rounds;
   for (std::uint64_t number = 1; number <= 9; ++number) {
-    const auto members = flat(roster.draw(5, 10, 10, random));
+    const auto members = flat(roster.draw({.least = 5, .most = 10, .target = 10}, random));
     ASSERT_EQ(members.size(), 10U);
     roster.take_part(RoundId(number), members, Moment(1s));
     for (const SessionId member : members) {
@@ -121,12 +140,12 @@ TEST(Roster, ThoseWhoWaitedLongestComeFirst) {
 TEST(Roster, ADeviceThatReconnectsKeepsItsTurn) {
   sim::SeededRandom random(4);
   Roster roster = ready_roster(10);
-  const auto members = flat(roster.draw(5, 5, 5, random));
+  const auto members = flat(roster.draw({.least = 5, .most = 5, .target = 5}, random));
   roster.take_part(RoundId(1), members, Moment(1s));
   const auto again = roster.device(members.front());
   ASSERT_TRUE(roster.connect(SessionId(100), again).has_value());
   roster.set_ready(SessionId(100), true);
-  const auto next = flat(roster.draw(5, 5, 5, random));
+  const auto next = flat(roster.draw({.least = 5, .most = 5, .target = 5}, random));
   EXPECT_EQ(std::count(next.begin(), next.end(), SessionId(100)), 0);
 }
 

@@ -94,9 +94,9 @@ class StoreTest : public ::testing::Test {
   // One training round's worth of change, without devices.
   static Commit next_commit(const JobStart& start, const Version& from, std::uint64_t round) {
     Commit commit;
-    ring::RoundSum sum(start.publisher->model().layout(plan::Purpose::train, 0));
+    const CollectedSums sums(start.publisher->model().layout(plan::Purpose::train, 0), {});
     commit.version =
-        start.publisher->step(from, plan::Purpose::train, RoundId(round), sum, {.delta = 1e-5}).value().version;
+        start.publisher->step(from, plan::Purpose::train, RoundId(round), sums, {.delta = 1e-5}).value().version;
     commit.surveyed = true;
     TraceRound record;
     record.round = RoundId(round);

@@ -22,21 +22,12 @@ plan::UpdateLayout layout() {
       .value();
 }
 
-plan::RoundPlan plan_with(double noise) {
-  plan::RoundPlanFields fields;
-  fields.round = RoundId(1);
-  fields.least_members = 76;
-  fields.most_members = kMembers;
-  fields.local_noise = noise;
-  return plan::RoundPlan::create(fields, layout(), plan::kProductionFloors).value();
-}
-
 Status check(double noise, std::vector<double> coordinates, std::vector<plan::ClipGroup> groups = {}) {
   std::vector<std::uint32_t> ring;
   for (const double x : coordinates) {
     ring.push_back(static_cast<std::uint32_t>(static_cast<std::int32_t>(x)) & ((1U << kBits) - 1));
   }
-  return check_bounds(plan_with(noise), groups, ring::CohortSum::of(layout(), std::move(ring), 50));
+  return check_bounds(layout(), noise, groups, ring::CohortSum::of(layout(), std::move(ring), 50));
 }
 
 TEST(SumBounds, ACoordinateIsWithinItsMembersClipsAndSixDeviationsOfTheirNoise) {

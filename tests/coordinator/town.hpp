@@ -107,6 +107,7 @@ enum class Manner {
   shares_in_silence,  // deals its shares, and says no more
   vanishes_half_way,  // with its first piece sent
   does_not_clip,      // and moves the sum as far as the ring goes
+  exaggerates,        // every number a thousand times, within its clip
 };
 
 class Town {
@@ -298,6 +299,10 @@ class Town {
     ring::Contribution contribution;
     federation_.publisher().model().contribute(
         fields.purpose, device.shared, {.training = device.training, .held_out = device.held_out}, contribution);
+    if (device.manner == Manner::exaggerates) {
+      for (double& number : contribution.rows) number *= 1000;
+      for (double& number : contribution.dense) number *= 1000;
+    }
     ring::EncodeCounts counts;
     auto update = ring::encode(plan.layout(), contribution, counts).value();
     if (device.manner == Manner::does_not_clip) {

@@ -51,6 +51,22 @@ TEST(Trace, ARoundKeepsWhoTookPartAndWhatCameOut) {
   EXPECT_EQ(to_json_line(read), line);
 }
 
+TEST(Trace, ARoundSaysByWhichRuleItsCohortsWereCombined) {
+  TraceRound round;
+  round.round = RoundId(1);
+  EXPECT_EQ(to_json_line(round).find("rule"), std::string::npos) << "the plain sum";
+  round.rule = {.combination = Combination::trimmed_mean, .trim = 0.1, .most_norm = 3.7};
+  const std::string line = to_json_line(round);
+  EXPECT_EQ(std::get<TraceRound>(parse_trace_line(line).value()).rule, round.rule);
+  const auto with = [&line](const std::string& from, const std::string& to) {
+    std::string other = line;
+    other.replace(other.find(from), from.size(), to);
+    return parse_trace_line(other);
+  };
+  EXPECT_FALSE(with("trimmed-mean", "guesswork").has_value());
+  EXPECT_EQ(with(R"("trim":0.1)", R"("trim":0.5)").error().code(), ErrorCode::malformed);
+}
+
 TEST(Trace, ASurveyHasNoQualityAndGrowthNoCohorts) {
   TraceRound survey;
   survey.round = RoundId(1);

@@ -50,6 +50,8 @@ class Ease final : public Model {
   [[nodiscard]] std::uint32_t preset_rounds() const noexcept override { return parameters_.rounds; }
   [[nodiscard]] bool needs_survey() const noexcept override { return false; }
   [[nodiscard]] plan::UpdateLayout layout(plan::Purpose purpose, std::uint64_t training_rounds) const override;
+  // They are XᵀX.
+  [[nodiscard]] bool rows_come_apart() const noexcept override { return false; }
 
   [[nodiscard]] ServerState initial() const override;
   // New items have no weights until the next round.

@@ -16,6 +16,9 @@ class Als final : public Mf {
   [[nodiscard]] static Result<std::unique_ptr<Model>> make(Settings settings, const Parameters& parameters,
                                                            const ModelShape& shape, Layouts layouts);
 
+  // They are A_i and s_i.
+  [[nodiscard]] bool rows_come_apart() const noexcept override { return false; }
+
  private:
   using Mf::Mf;
   void train(const TensorSet& shared, const LocalData& data, ring::Contribution& out) const override;

@@ -116,6 +116,21 @@ measure = false
   EXPECT_EQ(described.max_contributors, 200U);
 }
 
+TEST(JobFile, SaysWhatBecomesOfTheCohortsSums) {
+  EXPECT_EQ(job(kJob).value().federation.rule, CombinationRule());
+  const auto with = [](const std::string& table) {
+    return job(std::string(kJob) + "[aggregation]\n" + table).value().federation;
+  };
+  EXPECT_EQ(with("rule = \"mean\"").rule, CombinationRule());
+  EXPECT_EQ(with("rule = \"trimmed-mean\"\ntrim = 0.1").rule,
+            (CombinationRule{.combination = Combination::trimmed_mean, .trim = 0.1}));
+  EXPECT_EQ(with("rule = \"norm-filtered\"\nmost_norm = 3").rule,
+            (CombinationRule{.combination = Combination::norm_filtered, .most_norm = 3}));
+  EXPECT_EQ(with("rule = \"median\"").least_devices(), 3 * 76U);
+  EXPECT_EQ(with("rule = \"mean\"").least_devices(), 76U);
+  EXPECT_EQ(with("rule = \"median\"\n[round]\ndevices = 228").devices, 228U);
+}
+
 TEST(JobFile, WithoutRoundsTheFamilysPresetHolds) {
   EXPECT_GT(describe_job(job(kJob).value(), 50).value().round_goal, 0U);
   EXPECT_EQ(describe_job(job(std::string(kJob) + "rounds = 0\n").value(), 50).value().round_goal, 0U);
@@ -174,6 +189,16 @@ TEST(JobFile, EveryErrorNamesItsLine) {
       {"[round]\nupload_deadline = \"0s\"\n", 4, "more than 0"},
       {"[round]\nupload_deadline = \"11min\"\n", 4, "at most 600s"},
       {"[round]\ndevices = 10\n", 4, "expected 0 or at least the cohort's minimum"},
+      {"[aggregation]\nrule = \"middle\"\n", 4, "expected mean, trimmed-mean, median or norm-filtered"},
+      {"[aggregation]\nrule = \"trimmed-mean\"\ntrim = 0.5\n", 5, "above 0 and below 0.5"},
+      {"[aggregation]\nrule = \"norm-filtered\"\nmost_norm = 0.5\n", 5, "at least 1"},
+      {"[aggregation]\nrule = \"median\"\ntrim = 0.2\n", 5, "is a setting of the rule trimmed-mean"},
+      {"[aggregation]\ntrim = 0.2\n", 4, "is a setting of the rule trimmed-mean"},
+      {"[aggregation]\nmost_norm = 2\n", 4, "is a setting of every rule but mean"},
+      {"[aggregation]\nrobust = true\n", 4, "known are: rule, trim, most_norm"},
+      {"[aggregation]\nrule = \"median\"\n[privacy]\nepsilon = 5\n", 4, "keeps the noise of some cohorts"},
+      {"[aggregation]\nrule = \"median\"\n[model]\nupdate = \"als\"\n", 4, "are one matrix"},
+      {"[aggregation]\nrule = \"median\"\n[round]\ndevices = 227\n", 6, "at least 228: the rule median"},
       {"[round]\nmeasure = \"yes\"\n", 4, "expected true or false"},
       {"[round\n", 3, ""},
       {"rounds = 1\nrounds = 2\n", 4, ""},

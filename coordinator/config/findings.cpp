@@ -32,6 +32,7 @@ Trouble trouble_of_config(const Error& error) noexcept {
 
 Trouble trouble_of_job(const Error& error) noexcept {
   if (error.sentence().starts_with("[model]")) return Trouble::job_model;
+  if (error.sentence().starts_with("[aggregation]")) return Trouble::job_rule;
   switch (error.code()) {
     case ErrorCode::not_found:
     case ErrorCode::too_large:

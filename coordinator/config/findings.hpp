@@ -25,6 +25,7 @@ enum class Trouble : std::uint8_t {
   job_unsafe,
   job_model,
   job_twice,
+  job_rule,
   // the catalogue
   catalogue_unreadable,
   catalogue_malformed,
@@ -79,6 +80,7 @@ inline constexpr std::array kTroubles{
     TroubleLine{Trouble::job_unsafe, 204, Severity::wrong},
     TroubleLine{Trouble::job_model, 205, Severity::wrong},
     TroubleLine{Trouble::job_twice, 206, Severity::wrong},
+    TroubleLine{Trouble::job_rule, 207, Severity::wrong},
     TroubleLine{Trouble::catalogue_unreadable, 301, Severity::wrong},
     TroubleLine{Trouble::catalogue_malformed, 302, Severity::wrong},
     TroubleLine{Trouble::catalogue_empty, 303, Severity::wrong},

@@ -81,6 +81,7 @@ TEST(Trouble, IsToldFromAnError) {
   EXPECT_EQ(trouble_of_config(Error(ErrorCode::malformed, "x")), Trouble::config_malformed);
   EXPECT_EQ(trouble_of_config(Error(ErrorCode::invalid_argument, "x")), Trouble::config_wrong);
   EXPECT_EQ(trouble_of_job(Error(ErrorCode::malformed, "[model] rank: no")), Trouble::job_model);
+  EXPECT_EQ(trouble_of_job(Error(ErrorCode::invalid_argument, "[aggregation] rule: no")), Trouble::job_rule);
   EXPECT_EQ(trouble_of_job(Error(ErrorCode::parameter_below_floor, "x")), Trouble::job_unsafe);
   EXPECT_EQ(trouble_of_certificates(Error(ErrorCode::expired, "x", "revocation list")), Trouble::list_expired);
   EXPECT_EQ(trouble_of_certificates(Error(ErrorCode::expired, "x", "certificate")), Trouble::certificate_expired);

@@ -94,6 +94,8 @@ struct Quality {
   std::uint64_t ranked_devices = 0;  // with held-out events; the means below are over these
   double hit_at_10 = 0;
   double ndcg_at_10 = 0;
+
+  friend bool operator==(const Quality&, const Quality&) = default;
 };
 
 // "rank" -> "15": what `--set model.rank=15` or the job file's [model] table says, without the "model." prefix.

@@ -163,6 +163,45 @@ Observatory::Observatory(const protocol::JobDescription& job, const Version& ver
                                .privacy = version.header.privacy});
 }
 
+void Observatory::recall(const std::vector<RoundRecord>& rounds, const std::vector<protocol::ModelHeader>& versions) {
+  std::map<std::uint64_t, std::int64_t> ended;                // by round
+  std::map<std::uint64_t, std::optional<model::Quality>> of;  // by version
+  for (const RoundRecord& record : rounds) {
+    RoundLine line{.round = record.round.value(),
+                   .purpose = record.purpose,
+                   .when = std::int64_t{record.ended.time_since_epoch().count()},
+                   .seconds = seconds_of(record.took),
+                   .cohorts = static_cast<std::uint32_t>(record.cohorts.size()),
+                   .funnel = {.keys = record.keys, .masked = record.masked, .unmasked = record.unmasked},
+                   .from = record.from.value(),
+                   .reason = record.reason,
+                   .quality = record.quality};
+    for (const RoundRecord::Cohort& cohort : record.cohorts) {
+      line.members += cohort.members;
+      line.survivors += cohort.survivors;
+      if (cohort.survivors == 0) ++line.cohorts_aborted;
+    }
+    ended[line.round] = line.when;
+    if (line.quality) of[line.from] = line.quality;
+    keep(picture_.rounds, std::move(line));
+  }
+  // Only those of the present catalogue: a header does not say how many items an earlier one had.
+  VersionLine latest = std::move(picture_.versions.back());
+  picture_.versions.clear();
+  for (const protocol::ModelHeader& header : versions) {
+    if (header.catalogue != versions.back().catalogue) continue;
+    const auto round = ended.find(header.round.value());
+    picture_.versions.push_back({.version = header.version.value(),
+                                 .when = round == ended.end() ? latest.when : round->second,
+                                 .training_rounds = header.training_rounds,
+                                 .items = latest.items,
+                                 .bytes = header.size,
+                                 .privacy = header.privacy,
+                                 .quality = of[header.version.value()]});
+  }
+  if (picture_.versions.empty()) picture_.versions.push_back(std::move(latest));
+}
+
 void Observatory::observe(const Log& event, std::int64_t now) {
   std::visit(Observe{picture_, now}, event);
 }

@@ -100,6 +100,9 @@ class Observatory {
 
   Observatory(const protocol::JobDescription& job, const Version& version, const dataset::Catalogue& catalogue,
               std::int64_t now);
+  // What the store remembers of the time before: lines of rounds and versions, oldest first. Counters start at zero.
+  // To be called once, first.
+  void recall(const std::vector<RoundRecord>& rounds, const std::vector<protocol::ModelHeader>& versions);
   // Everything that Federation logs goes through here. `now`: seconds since 1970.
   void observe(const Log& event, std::int64_t now);
   // After VersionPublished was observed; the catalogue is the version's.

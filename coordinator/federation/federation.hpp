@@ -235,8 +235,8 @@ class Federation {
   void announce_version();
   void tell_finished();
   void abort_round(RoundInProgress round, const Error& reason, Moment now);
-  [[nodiscard]] static RoundRecord record_of(const RoundInProgress& round, std::string outcome, std::string reason,
-                                             Moment now);
+  [[nodiscard]] RoundRecord record_of(const RoundInProgress& round, std::string outcome, std::string reason,
+                                      Moment now) const;
   void send_results(RoundInProgress& round, protocol::Outcome outcome, const std::string& reason);
   void send_cohort_result(const RoundInProgress& round, Cohort& cohort, protocol::Outcome outcome,
                           const std::string& reason);

@@ -284,14 +284,16 @@ Actions Federation::on_step_built(Result<BuildStep::Outcome> built, Moment now) 
     record.released = TraceSum{.contributors = building.sums->contributors(),
                                .coordinates = {coordinates.begin(), coordinates.end()}};
   }
-  auto commit = std::make_shared<const Commit>(
-      Commit{.version = outcome.version,
-             .catalogue = std::nullopt,
-             .surveyed = progress_.surveyed || round.purpose == plan::Purpose::survey,
-             .measured = progress_.measured || round.purpose == plan::Purpose::measure,
-             .ledger = progress_.ledger,
-             .trace_line = to_json_line(record),
-             .round = record_of(round, outcome.version ? "published" : "measured", {}, now)});
+  RoundRecord outline = record_of(round, outcome.version ? "published" : "measured", {}, now);
+  outline.quality = outcome.quality;
+  auto commit =
+      std::make_shared<const Commit>(Commit{.version = outcome.version,
+                                            .catalogue = std::nullopt,
+                                            .surveyed = progress_.surveyed || round.purpose == plan::Purpose::survey,
+                                            .measured = progress_.measured || round.purpose == plan::Purpose::measure,
+                                            .ledger = progress_.ledger,
+                                            .trace_line = to_json_line(record),
+                                            .round = std::move(outline)});
   actions_.emplace_back(StoreVersion{commit});
   phase_ = Storing{.round = std::move(round), .outcome = std::move(outcome), .commit = std::move(commit)};
   return take();
@@ -374,14 +376,19 @@ void Federation::abort_round(RoundInProgress round, const Error& reason, Moment 
   go_on();
 }
 
-RoundRecord Federation::record_of(const RoundInProgress& round, std::string outcome, std::string reason, Moment now) {
+RoundRecord Federation::record_of(const RoundInProgress& round, std::string outcome, std::string reason,
+                                  Moment now) const {
   RoundRecord record{.round = round.number,
                      .purpose = std::string(plan::to_string(round.purpose)),
                      .outcome = std::move(outcome),
                      .reason = std::move(reason),
                      .took = now - round.opened,
+                     .from = version_.header.version,
                      .cohorts = {}};
   for (const Cohort& cohort : round.cohorts) {
+    record.keys += cohort.sum.funnel().keys;
+    record.masked += cohort.sum.funnel().masked;
+    record.unmasked += cohort.sum.funnel().unmasked;
     record.cohorts.push_back({.members = static_cast<std::uint32_t>(cohort.members.size()),
                               .survivors = static_cast<std::uint32_t>(cohort.survivors.size()),
                               .reason = cohort.refused ? cohort.refused->to_string() : std::string()});

@@ -24,7 +24,7 @@ void warn_of_missing_noise(const model::Model& model, const std::string& job) {
 
 }  // namespace
 
-RunningJob::RunningJob(Federation federation, std::unique_ptr<JobStore> store, JobEntry entry,
+RunningJob::RunningJob(Federation federation, std::unique_ptr<JobStore> store, const Past& past, JobEntry entry,
                        asio::io_context& context, asio::thread_pool& worker, JobHost& host)
     : federation_(std::move(federation)),
       store_(std::move(store)),
@@ -32,9 +32,11 @@ RunningJob::RunningJob(Federation federation, std::unique_ptr<JobStore> store, J
       context_(context),
       worker_(worker),
       host_(host),
-      observatory_(federation_.publisher().job(), federation_.version(),
-                   federation_.publisher().catalogue().catalogue, seconds_of(wall_now())),
-      timer_(context) {}
+      observatory_(federation_.publisher().job(), federation_.version(), federation_.publisher().catalogue().catalogue,
+                   seconds_of(wall_now())),
+      timer_(context) {
+  observatory_.recall(past.rounds, past.versions);
+}
 
 void RunningJob::start() {
   const auto& job = federation_.publisher().job();

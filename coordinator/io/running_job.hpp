@@ -30,8 +30,13 @@ class JobHost {
 class RunningJob : public std::enable_shared_from_this<RunningJob> {
  public:
   // `store` is the worker's from now on. `context` and `worker` outlive the job.
-  RunningJob(Federation federation, std::unique_ptr<JobStore> store, JobEntry entry, asio::io_context& context,
-             asio::thread_pool& worker, JobHost& host);
+  // `past`: what the store remembers, for the operator.
+  struct Past {
+    std::vector<RoundRecord> rounds;
+    std::vector<protocol::ModelHeader> versions;
+  };
+  RunningJob(Federation federation, std::unique_ptr<JobStore> store, const Past& past, JobEntry entry,
+             asio::io_context& context, asio::thread_pool& worker, JobHost& host);
 
   void start();
   // The events of Federation, at the present time.

@@ -116,9 +116,13 @@ Result<RunningJobs::StartedJob> RunningJobs::start(PreparedJob job) {
   CHORUS_TRY(auto store, store_->job(entry.name));
   CHORUS_TRY(auto start, start_job(*store, std::move(job.description), std::move(job.items), key_));
   CHORUS_TRY(auto participation, store->participation());
+  RunningJob::Past past;
+  CHORUS_TRY(past.rounds, store->rounds(Observatory::kMostLines));
+  CHORUS_TRY(past.versions, store->headers(Observatory::kMostLines));
   return StartedJob{.federation = job.federation,
                     .start = std::move(start),
                     .store = std::move(store),
+                    .past = std::move(past),
                     .entry = std::move(entry),
                     .catalogue = std::move(job.catalogue),
                     .participation = std::move(participation)};
@@ -131,8 +135,8 @@ Status RunningJobs::add(StartedJob started) {
   federation.remember(started.participation, monotonic_now(), wall_now());
   const std::string name = started.entry.name;
   if (jobs_.contains(name)) return fail(ErrorCode::duplicate, "two jobs have this name", name);
-  jobs_[name] = std::make_shared<RunningJob>(std::move(federation), std::move(started.store), std::move(started.entry),
-                                             at_.context, at_.worker, at_.host);
+  jobs_[name] = std::make_shared<RunningJob>(std::move(federation), std::move(started.store), started.past,
+                                             std::move(started.entry), at_.context, at_.worker, at_.host);
   catalogues_[name] = std::move(started.catalogue);
   return {};
 }

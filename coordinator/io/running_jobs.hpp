@@ -85,6 +85,7 @@ class RunningJobs {
     FederationSettings federation;
     JobStart start;
     std::unique_ptr<JobStore> store;
+    RunningJob::Past past;
     JobEntry entry;
     std::filesystem::path catalogue;
     std::vector<Participation> participation;

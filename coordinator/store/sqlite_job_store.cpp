@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <functional>
 
+#include <nlohmann/json.hpp>
+
 #include "common/crypto/hash.hpp"
 #include "common/log/log.hpp"
 
@@ -14,6 +16,30 @@ namespace {
 
 // Older versions keep their header and digest; their numbers are dropped, as nothing reads them again.
 constexpr std::uint64_t kVersionsKept = 4;
+
+// Every number of it, in the order of the fields.
+std::string to_text(const model::Quality& quality) {
+  return nlohmann::json::array({quality.held_out_ratings, quality.training_ratings, quality.devices,
+                                quality.held_out_rmse, quality.training_rmse, quality.ranked_devices, quality.hit_at_10,
+                                quality.ndcg_at_10})
+      .dump();
+}
+
+// Nothing, where there is none or it is damaged: nothing is computed from it.
+std::optional<model::Quality> quality_of(const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_array() || json.size() != 8) return std::nullopt;
+  if (!std::all_of(json.begin(), json.end(), [](const auto& number) { return number.is_number(); }))
+    return std::nullopt;
+  return model::Quality{.held_out_ratings = json[0],
+                        .training_ratings = json[1],
+                        .devices = json[2],
+                        .held_out_rmse = json[3],
+                        .training_rmse = json[4],
+                        .ranked_devices = json[5],
+                        .hit_at_10 = json[6],
+                        .ndcg_at_10 = json[7]};
+}
 
 class SqliteJobStore final : public JobStore {
  public:
@@ -108,8 +134,8 @@ class SqliteJobStore final : public JobStore {
     return guarded<std::vector<RoundRecord>>(folder_, [&]() -> Result<std::vector<RoundRecord>> {
       std::vector<RoundRecord> found;
       SQLite::Statement rows(database_,
-                             "SELECT round, purpose, outcome, reason, milliseconds, ended FROM round WHERE job = ? "
-                             "ORDER BY round DESC LIMIT ?");
+                             "SELECT round, purpose, outcome, reason, milliseconds, ended, started_from, quality, "
+                             "keys, masked, unmasked FROM round WHERE job = ? ORDER BY round DESC LIMIT ?");
       rows.bind(1, id_);
       rows.bind(2, static_cast<std::int64_t>(most));
       while (rows.executeStep()) {
@@ -118,6 +144,11 @@ class SqliteJobStore final : public JobStore {
                          .outcome = rows.getColumn(2).getString(),
                          .reason = rows.getColumn(3).getString(),
                          .took = std::chrono::milliseconds(rows.getColumn(4).getInt64()),
+                         .from = ModelVersion(whole(rows.getColumn(6))),
+                         .quality = quality_of(rows.getColumn(7).getString()),
+                         .keys = rows.getColumn(8).getUInt(),
+                         .masked = rows.getColumn(9).getUInt(),
+                         .unmasked = rows.getColumn(10).getUInt(),
                          .cohorts = {},
                          .ended = time_of(rows.getColumn(5))});
       }
@@ -134,6 +165,23 @@ class SqliteJobStore final : public JobStore {
         }
         cohorts.reset();
       }
+      return found;
+    });
+  }
+
+  [[nodiscard]] Result<std::vector<protocol::ModelHeader>> headers(std::size_t most) override {
+    return guarded<std::vector<protocol::ModelHeader>>(folder_, [&]() -> Result<std::vector<protocol::ModelHeader>> {
+      std::vector<protocol::ModelHeader> found;
+      SQLite::Statement rows(database_,
+                             "SELECT header, header_sha256 FROM model WHERE job = ? ORDER BY version DESC LIMIT ?");
+      rows.bind(1, id_);
+      rows.bind(2, static_cast<std::int64_t>(most));
+      while (rows.executeStep()) {
+        CHORUS_TRY(const Bytes header, checked(rows.getColumn(0), rows.getColumn(1), "model's header", folder_));
+        CHORUS_TRY(auto decoded, protocol::ModelHeader::decode(header));
+        found.push_back(std::move(decoded));
+      }
+      std::reverse(found.begin(), found.end());
       return found;
     });
   }
@@ -297,7 +345,10 @@ class SqliteJobStore final : public JobStore {
 
   void write_round(const RoundRecord& record, WallTime now) {
     SQLite::Statement insert(database_,
-                             "INSERT INTO round VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, round) DO UPDATE SET "
+                             "INSERT INTO round VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                             "ON CONFLICT (job, round) DO UPDATE SET started_from = excluded.started_from, "
+                             "quality = excluded.quality, keys = excluded.keys, masked = excluded.masked, "
+                             "unmasked = excluded.unmasked, "
                              "outcome = excluded.outcome, reason = excluded.reason, "
                              "milliseconds = excluded.milliseconds, ended = excluded.ended");
     insert.bind(1, id_);
@@ -307,6 +358,11 @@ class SqliteJobStore final : public JobStore {
     insert.bind(5, record.reason);
     insert.bind(6, std::int64_t{std::chrono::duration_cast<std::chrono::milliseconds>(record.took).count()});
     bind_time(insert, 7, now);
+    insert.bind(8, static_cast<std::int64_t>(record.from.value()));
+    if (record.quality) insert.bind(9, to_text(*record.quality));
+    insert.bind(10, record.keys);
+    insert.bind(11, record.masked);
+    insert.bind(12, record.unmasked);
     insert.exec();
     SQLite::Statement cohort(database_, "INSERT OR REPLACE INTO cohort VALUES (?, ?, ?, ?, ?, ?)");
     for (std::size_t i = 0; i < record.cohorts.size(); ++i) {

@@ -74,7 +74,9 @@ constexpr std::array kMigrations{
   CREATE INDEX trace_of_job ON trace (job, line);
   CREATE TABLE round (
     job INTEGER NOT NULL REFERENCES jobs, round INTEGER NOT NULL, purpose TEXT NOT NULL, outcome TEXT NOT NULL,
-    reason TEXT NOT NULL, milliseconds INTEGER NOT NULL, ended INTEGER NOT NULL, PRIMARY KEY (job, round));
+    reason TEXT NOT NULL, milliseconds INTEGER NOT NULL, ended INTEGER NOT NULL,
+    started_from INTEGER NOT NULL, quality TEXT, keys INTEGER NOT NULL, masked INTEGER NOT NULL,
+    unmasked INTEGER NOT NULL, PRIMARY KEY (job, round));
   CREATE TABLE cohort (
     job INTEGER NOT NULL, round INTEGER NOT NULL, cohort INTEGER NOT NULL, members INTEGER NOT NULL,
     survivors INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (job, round, cohort),

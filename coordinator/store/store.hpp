@@ -54,6 +54,12 @@ struct RoundRecord {
   std::string outcome;  // "published", "measured", "aborted"; "lost" if the coordinator was killed in it
   std::string reason;   // why it was aborted
   Duration took{};      // kept to the millisecond
+  ModelVersion from{};  // that it started from
+  std::optional<model::Quality> quality{};  // of that version
+  // How many members came how far: sent their keys, sent a whole masked update, helped to remove the masks.
+  std::uint32_t keys = 0;
+  std::uint32_t masked = 0;
+  std::uint32_t unmasked = 0;
   std::vector<Cohort> cohorts;
   WallTime ended{};  // told to the store
 
@@ -106,6 +112,8 @@ class JobStore {
 
   // The latest rounds that ended, at most so many, oldest first.
   [[nodiscard]] virtual Result<std::vector<RoundRecord>> rounds(std::size_t most) = 0;
+  // The headers of the latest versions, at most so many, oldest first.
+  [[nodiscard]] virtual Result<std::vector<protocol::ModelHeader>> headers(std::size_t most) = 0;
   // In order of their ids.
   [[nodiscard]] virtual Result<std::vector<Participation>> participation() = 0;
   // TensorSet::encode() of a version that is still kept (the latest four are); nothing, if it is not.

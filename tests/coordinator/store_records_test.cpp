@@ -111,6 +111,11 @@ TEST_F(StoreTest, RoundsAreKeptWithTheirCohortsAndOneThatWasCutOffIsLost) {
       .outcome = "aborted",
       .reason = "below_threshold: why",
       .took = 1500ms,
+      .from = ModelVersion(7),
+      .quality = {},
+      .keys = 70,
+      .masked = 60,
+      .unmasked = 50,
       .cohorts = {{.members = 80, .survivors = 0, .reason = "why"}, {.members = 79, .survivors = 0, .reason = {}}},
       .ended = kToday + 60s};
   {
@@ -125,6 +130,7 @@ TEST_F(StoreTest, RoundsAreKeptWithTheirCohortsAndOneThatWasCutOffIsLost) {
                                .outcome = "published",
                                .reason = {},
                                .took = 2s,
+                               .quality = model::Quality{.held_out_ratings = 10, .held_out_rmse = .1 + .2},
                                .cohorts = {{.members = 90, .survivors = 88, .reason = {}}}};
     ASSERT_TRUE(store->commit(commit, kToday + 90s).has_value());
     ASSERT_TRUE(store->reserve_round({.round = RoundId(3), .purpose = plan::Purpose::measure, .ledger = {}}, kToday)
@@ -135,6 +141,7 @@ TEST_F(StoreTest, RoundsAreKeptWithTheirCohortsAndOneThatWasCutOffIsLost) {
   ASSERT_EQ(rounds.size(), 3U);
   EXPECT_EQ(rounds[0], aborted);
   EXPECT_EQ(rounds[1].outcome, "published");
+  EXPECT_EQ(rounds[1].quality, (model::Quality{.held_out_ratings = 10, .held_out_rmse = .1 + .2}));
   EXPECT_EQ(rounds[1].ended, kToday + 90s);
   EXPECT_EQ(rounds[1].cohorts.at(0).survivors, 88U);
   EXPECT_EQ(rounds[2].outcome, "lost");
@@ -179,6 +186,10 @@ TEST_F(StoreTest, TheLatestFourVersionsCanBeRead) {
     latest = *commit.version;
   }
   EXPECT_EQ(store->tensors(ModelVersion(5)).value(), *latest.tensors);
+  const auto headers = store->headers(3).value();
+  ASSERT_EQ(headers.size(), 3U);
+  EXPECT_EQ(headers.back(), latest.header);
+  EXPECT_EQ(headers.front().version, ModelVersion(3));
   EXPECT_TRUE(store->tensors(ModelVersion(2)).value().has_value());
   EXPECT_FALSE(store->tensors(ModelVersion(1)).value().has_value());
   EXPECT_FALSE(store->tensors(ModelVersion(6)).value().has_value());

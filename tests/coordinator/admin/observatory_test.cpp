@@ -203,5 +203,28 @@ TEST(Dashboard, AsksNobodyElseForAnything) {
   }
 }
 
+TEST_F(ObservatoryTest, RemembersRoundsAndVersionsOfBeforeARestartAndCountsThemNot) {
+  const protocol::ModelHeader first = start_.version.header;
+  protocol::ModelHeader second = first;
+  second.version = ModelVersion(1);
+  second.round = RoundId(4);
+  RoundRecord published;
+  published.round = RoundId(4);
+  published.purpose = "train";
+  published.outcome = "published";
+  published.took = 3s;
+  published.quality = model::Quality{.held_out_ratings = 5, .devices = 80, .held_out_rmse = .9};
+  published.cohorts = {{.members = 100, .survivors = 88, .reason = {}}};
+  published.ended = WallTime(std::chrono::seconds(1'600'000'000));
+  observatory_.recall({published}, {first, second});
+  const auto status = json();
+  ASSERT_EQ(status["rounds"].size(), 1U);
+  EXPECT_EQ(status["rounds"][0]["survivors"], 88);
+  EXPECT_EQ(status["rounds"][0]["quality"]["rmse"], .9);
+  EXPECT_EQ(status["rounds_published"], 0);
+  ASSERT_EQ(status["versions"].size(), 2U);
+  EXPECT_EQ(status["versions"][1]["when"], 1'600'000'000);
+}
+
 }  // namespace
 }  // namespace chorus::coordinator

@@ -468,6 +468,9 @@ std::string to_prometheus(const Pictures& pictures) {
   const DaemonView& daemon = pictures.daemon;
   of_daemon("chorus_connections_refused_total", "counter", "Connections and peers that were refused.",
             daemon.connections_refused);
+  out.family("chorus_bytes_total", "counter", "Bytes exchanged with devices, without what TLS adds.");
+  out.whole(daemon.bytes_in, "direction=\"in\"");
+  out.whole(daemon.bytes_out, "direction=\"out\"");
   of_daemon("chorus_store_bytes", "gauge", "Size of the state folder's database.", daemon.store_bytes);
   of_daemon("process_resident_memory_bytes", "gauge", "Resident memory.", daemon.resident_bytes);
   of_daemon("process_start_time_seconds", "gauge", "When the coordinator started.",

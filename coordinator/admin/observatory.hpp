@@ -55,6 +55,8 @@ struct DaemonView {
   std::uint64_t connections = 0;
   std::uint64_t devices_ready = 0;
   std::uint64_t connections_refused = 0;
+  std::uint64_t bytes_in = 0;  // of all devices, since the start
+  std::uint64_t bytes_out = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t store_bytes = 0;
   std::int64_t started = 0;  // seconds since 1970

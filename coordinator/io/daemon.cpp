@@ -268,6 +268,8 @@ class Daemon::Impl final : public SessionOwner, public JobHost {
     const Error ended = co_await Session::read(session);
     const std::shared_ptr<RunningJob> job = std::move(connections_.at(id).job);
     connections_.erase(id);
+    ended_bytes_in_ += session->bytes_in();
+    ended_bytes_out_ += session->bytes_out();
     const Error& reason = session->ended_by_us() ? *session->ended_by_us() : ended;
     if (reason.code() == ErrorCode::closed || session->finishing()) {  // that was counted when it was refused
       log::debug("connection ended", {{"address", session->address()}});
@@ -295,9 +297,15 @@ class Daemon::Impl final : public SessionOwner, public JobHost {
     DaemonView view{.phase = {},
                     .stopping = stopping_,
                     .connections_refused = refusals_.total(),
+                    .bytes_in = ended_bytes_in_,
+                    .bytes_out = ended_bytes_out_,
                     .resident_bytes = resident_bytes(),
                     .store_bytes = 0,
                     .started = started_};
+    for (const auto& [id, connection] : connections_) {
+      view.bytes_in += connection.session->bytes_in();
+      view.bytes_out += connection.session->bytes_out();
+    }
     for (const char* name : {"coordinator.db", "coordinator.db-wal"}) {
       std::error_code missing;
       const auto size = std::filesystem::file_size(settings_.state / name, missing);
@@ -421,6 +429,8 @@ class Daemon::Impl final : public SessionOwner, public JobHost {
   asio::steady_timer handshake_ended_;  // never fires: its cancellation wakes who waits
   asio::signal_set signals_;
   std::uint64_t last_session_ = 0;
+  std::uint64_t ended_bytes_in_ = 0;  // of connections that are gone
+  std::uint64_t ended_bytes_out_ = 0;
   std::uint32_t handshaking_ = 0;
   const std::int64_t started_ = std::int64_t{wall_now().time_since_epoch().count()};
   bool stopping_ = false;

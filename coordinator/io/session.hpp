@@ -39,6 +39,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   [[nodiscard]] SessionId id() const noexcept { return id_; }
   [[nodiscard]] const std::string& address() const noexcept { return channel_->peer_address(); }
+  // Payload of TLS records so far.
+  [[nodiscard]] std::uint64_t bytes_in() const noexcept { return channel_->bytes_in(); }
+  [[nodiscard]] std::uint64_t bytes_out() const noexcept { return channel_->bytes_out(); }
   [[nodiscard]] bool finishing() const noexcept { return finishing_; }
   // Why this side ended the connection, if it did.
   [[nodiscard]] const std::optional<Error>& ended_by_us() const noexcept { return ended_by_us_; }

@@ -109,6 +109,8 @@ class SqliteStore final : public Store {
     }
     database_.exec("PRAGMA journal_mode = WAL");
     database_.exec("PRAGMA synchronous = FULL");
+    // In KiB. The preset of 2 MiB fills with pages of the trace that nobody reads again.
+    database_.exec("PRAGMA cache_size = -256");
     if (version == 0 && database_.execAndGet("SELECT count(*) FROM sqlite_master").getInt() != 0) {
       return fail(ErrorCode::corrupt, "coordinator.db is not a coordinator's", folder_.string());
     }

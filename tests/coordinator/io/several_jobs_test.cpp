@@ -125,6 +125,10 @@ TEST_F(SeveralJobsTest, ASubmittedJobRunsAndSubmittingItAgainChangesNothing) {
   for (const Life& life : live_in("three")) EXPECT_TRUE(life.finished);
   EXPECT_TRUE(until([&] { return names() == std::vector<std::string>{"three"}; }));
   EXPECT_TRUE(until([&] { return ask("/api/status?job=three").at("training_rounds") == 2; }));
+  // Four devices have sent updates: more than nothing came in, and a model went out to each.
+  const std::string metrics = admin_get(state(), "/metrics").value();
+  EXPECT_EQ(metrics.find("chorus_bytes_total{direction=\"in\"} 0\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("chorus_bytes_total{direction=\"out\"} "), std::string::npos) << metrics;
   EXPECT_TRUE(coordinator_.stop().has_value());
   coordinator_.release();
   auto store = open_sqlite_store(state()).value();
